@@ -1,0 +1,3 @@
+"""Entrepot: a self-hosted container registry."""
+
+__version__ = "0.1.0"

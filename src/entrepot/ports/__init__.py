@@ -1,0 +1,1 @@
+"""What we need of the outside, as protocols whose docstrings are the contracts. Imports model and oci."""
