@@ -109,7 +109,7 @@ def parse(media_type: str, payload: bytes) -> Manifest:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ManifestSyntaxError(str(error)) from error
     _check(media_type, document)
-    references = _references(media_type, document)
+    references = _references(document)
     if len(references) > MAX_REFERENCES:
         raise ManifestSyntaxError(f"more than {MAX_REFERENCES} references")
     config = document.config
@@ -137,7 +137,7 @@ def _check(media_type: str, document: _Document) -> None:
         raise ManifestSyntaxError("a Docker schema 2 document has no subject")
 
 
-def _references(media_type: str, document: _Document) -> tuple[Reference, ...]:
+def _references(document: _Document) -> tuple[Reference, ...]:
     found: list[Reference] = []
     if document.config is not None:
         found.append(_reference(Role.CONFIG, "config", document.config))

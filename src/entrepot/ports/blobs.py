@@ -8,7 +8,7 @@ Errors: StorageUnavailable (does not answer; may be retried), StorageFull, Objec
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import NewType, Protocol
+from typing import NewType, Protocol, Self
 
 ObjectKey = NewType("ObjectKey", str)
 
@@ -65,7 +65,7 @@ class BlobReader(Protocol):
     def close(self) -> None:
         """Let go. Never raises."""
 
-    def __enter__(self) -> "BlobReader": ...
+    def __enter__(self) -> Self: ...
 
     def __exit__(
         self,
