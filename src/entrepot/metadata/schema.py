@@ -1,0 +1,632 @@
+"""The tables: the design document of what is remembered.
+
+Conventions: `id` is internal and never shown where the vendors have an identifier of their own (`public_id`). `*_at` are
+microseconds since the epoch, UTC. `deleted_at` NULL means living; names are unique among the living only. Sizes are bytes.
+Names and tags compare bytewise. What a column refers to is in its comment only where the name does not say it.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, MetaData, Table, UniqueConstraint
+
+from entrepot.metadata.types import BigId, Bytes, Json, Micros, NameText
+
+SCHEMA = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+LIVING = sa.text("deleted_at IS NULL")
+
+
+def _id() -> "Column[int]":
+    return Column("id", BigId, primary_key=True, autoincrement=True)
+
+
+def _to(target: str, name: str, *, nullable: bool = False) -> "Column[Any]":
+    return Column(name, sa.BigInteger, ForeignKey(f"{target}.id"), nullable=nullable)
+
+
+def _at(name: str, *, nullable: bool = False) -> "Column[Any]":
+    return Column(name, Micros, nullable=nullable)
+
+
+def _living_name(table: str, *columns: str) -> Index:
+    return Index(
+        f"uq_{table}_living_name",
+        *columns,
+        unique=True,
+        sqlite_where=LIVING,
+        postgresql_where=LIVING,
+    )
+
+
+# -- the deployment ---------------------------------------------------------------------------------------------------
+
+schema_info = Table(
+    "schema_info",
+    SCHEMA,
+    Column("key", NameText, primary_key=True),  # `oldest_program`: the oldest version this schema serves
+    Column("value", sa.Text, nullable=False),
+)
+
+signing_keys = Table(  # of bearer tokens; the newest unretired one signs, all unretired ones verify
+    "signing_keys",
+    SCHEMA,
+    _id(),
+    Column("public_id", NameText, nullable=False, unique=True),  # `kid`
+    Column("algorithm", NameText, nullable=False),
+    Column("private_sealed", Bytes, nullable=False),
+    Column("public", Bytes, nullable=False),
+    _at("created_at"),
+    _at("retired_at", nullable=True),
+)
+
+epochs = Table(  # one row per scope whose rights or routes changed; `value` grows over all scopes, never repeats
+    "epochs",
+    SCHEMA,
+    Column("scope", NameText, primary_key=True),  # `tenant:<id>`, `routing`, `keys`
+    Column("value", sa.BigInteger, nullable=False, index=True),
+)
+
+# -- who --------------------------------------------------------------------------------------------------------------
+
+tenants = Table(
+    "tenants",
+    SCHEMA,
+    _id(),
+    Column("public_id", NameText, nullable=False, unique=True),  # 32 hex digits: Huawei's domain id
+    Column("uin", NameText, nullable=False, unique=True),  # 12 decimal digits: Tencent's account number
+    Column("app_id", NameText, nullable=False, unique=True),  # 10 decimal digits
+    Column("name", NameText, nullable=False),
+    Column("is_root", sa.Boolean, nullable=False),  # its administrators also run the deployment
+    _at("created_at"),
+    _at("deleted_at", nullable=True),
+    _living_name("tenants", "name"),
+)
+
+users = Table(
+    "users",
+    SCHEMA,
+    _id(),
+    _to("tenants", "tenant_id"),
+    Column("public_id", NameText, nullable=False, unique=True),  # 32 hex digits
+    Column("uin", NameText, nullable=False, unique=True),
+    Column("name", NameText, nullable=False),
+    Column("role", NameText, nullable=False),  # owner | administrator | member
+    Column("password_hash", sa.Text, nullable=True),  # argon2; NULL: cannot log in with a password
+    Column("credential_version", sa.Integer, nullable=False),  # raised with each password: older bearer tokens end
+    Column("enabled", sa.Boolean, nullable=False),
+    _at("created_at"),
+    _at("deleted_at", nullable=True),
+    _living_name("users", "tenant_id", "name"),
+)
+
+groups = Table(
+    "groups",
+    SCHEMA,
+    _id(),
+    _to("tenants", "tenant_id"),
+    Column("public_id", NameText, nullable=False, unique=True),
+    Column("name", NameText, nullable=False),
+    _at("created_at"),
+    _at("deleted_at", nullable=True),
+    _living_name("groups", "tenant_id", "name"),
+)
+
+group_members = Table(
+    "group_members",
+    SCHEMA,
+    Column("group_id", sa.BigInteger, ForeignKey("groups.id"), primary_key=True),
+    Column("user_id", sa.BigInteger, ForeignKey("users.id"), primary_key=True, index=True),
+)
+
+access_keys = Table(  # what signs API requests; at most two living ones a user
+    "access_keys",
+    SCHEMA,
+    _id(),
+    _to("users", "user_id"),
+    Column("access_key_id", NameText, nullable=False, unique=True),
+    Column("secret_sealed", Bytes, nullable=False),
+    Column("session_token_sha256", Bytes, nullable=True),  # of temporary keys
+    Column("enabled", sa.Boolean, nullable=False),
+    _at("created_at"),
+    _at("expires_at", nullable=True),  # of temporary keys
+    _at("deleted_at", nullable=True),
+    Index("ix_access_keys_user_id", "user_id"),
+)
+
+policies = Table(
+    "policies",
+    SCHEMA,
+    _id(),
+    _to("tenants", "tenant_id"),
+    Column("public_id", NameText, nullable=False, unique=True),
+    Column("name", NameText, nullable=False),
+    Column("dialect", NameText, nullable=False),  # entrepot | tcr | swr: how the document is read
+    Column("document", sa.Text, nullable=False),  # as written
+    Column("description", sa.Text, nullable=False),
+    _at("created_at"),
+    _at("deleted_at", nullable=True),
+    _living_name("policies", "tenant_id", "name"),
+)
+
+policy_attachments = Table(
+    "policy_attachments",
+    SCHEMA,
+    _id(),
+    _to("policies", "policy_id"),
+    _to("users", "user_id", nullable=True),
+    _to("groups", "group_id", nullable=True),
+    CheckConstraint("(user_id IS NULL) <> (group_id IS NULL)", name="one_principal"),
+    Index("uq_policy_attachments_user", "user_id", "policy_id", unique=True),
+    Index("uq_policy_attachments_group", "group_id", "policy_id", unique=True),
+)
+
+grants = Table(  # SWR: 1 read, 3 edit, 7 manage, on a namespace or one repository of it
+    "grants",
+    SCHEMA,
+    _id(),
+    _to("users", "user_id"),
+    _to("namespaces", "namespace_id"),
+    _to("repositories", "repository_id", nullable=True),
+    Column("level", sa.Integer, nullable=False),
+    _at("created_at"),
+    CheckConstraint("level IN (1, 3, 7)", name="level"),
+    Index(
+        "uq_grants_namespace",
+        "user_id",
+        "namespace_id",
+        unique=True,
+        sqlite_where=sa.text("repository_id IS NULL"),
+        postgresql_where=sa.text("repository_id IS NULL"),
+    ),
+    Index(
+        "uq_grants_repository",
+        "user_id",
+        "repository_id",
+        unique=True,
+        sqlite_where=sa.text("repository_id IS NOT NULL"),
+        postgresql_where=sa.text("repository_id IS NOT NULL"),
+    ),
+    Index("ix_grants_namespace_id", "namespace_id"),
+)
+
+# -- where ------------------------------------------------------------------------------------------------------------
+
+regions = Table(
+    "regions",
+    SCHEMA,
+    _id(),
+    Column("number", sa.Integer, nullable=False, unique=True),
+    Column("name", NameText, nullable=False, unique=True),
+    Column("display_name", sa.Text, nullable=False),
+    Column("kind", NameText, nullable=False),  # local | peer
+    Column("is_default", sa.Boolean, nullable=False),
+    _at("created_at"),
+)
+
+projects = Table(
+    "projects",
+    SCHEMA,
+    _id(),
+    _to("tenants", "tenant_id"),
+    _to("regions", "region_id"),
+    Column("public_id", NameText, nullable=False, unique=True),  # 32 hex digits
+    Column("name", NameText, nullable=False),
+    _at("created_at"),
+    UniqueConstraint("tenant_id", "name"),
+)
+
+instances = Table(
+    "instances",
+    SCHEMA,
+    _id(),
+    Column("public_id", NameText, nullable=False, unique=True),  # `tcr-xxxxxxxx`
+    Column("kind", NameText, nullable=False),  # shared | dedicated
+    _to("tenants", "tenant_id", nullable=True),  # NULL: shared, owned by nobody
+    _to("regions", "region_id"),
+    Column("name", NameText, nullable=False),  # first label of its host name
+    Column("is_default", sa.Boolean, nullable=False),  # answers at bare addresses
+    _at("created_at"),
+    _at("deleted_at", nullable=True),
+    _living_name("instances", "name"),
+)
+
+instance_hosts = Table(  # further names at which an instance answers; the first label under the suffix needs no row
+    "instance_hosts",
+    SCHEMA,
+    Column("host", NameText, primary_key=True),  # lower case, without port
+    _to("instances", "instance_id"),
+)
+
+networks = Table(  # what a vendor calls VPC and subnet: configured address ranges
+    "networks",
+    SCHEMA,
+    _id(),
+    Column("public_id", NameText, nullable=False, unique=True),
+    _to("tenants", "tenant_id", nullable=True),  # NULL: every tenant may name it
+    Column("cidrs", Json, nullable=False),  # list of texts
+    _at("created_at"),
+    _at("deleted_at", nullable=True),
+)
+
+namespaces = Table(
+    "namespaces",
+    SCHEMA,
+    _id(),
+    _to("instances", "instance_id"),
+    _to("tenants", "tenant_id"),
+    Column("name", NameText, nullable=False),
+    Column("is_public", sa.Boolean, nullable=False),
+    Column("created_by", sa.BigInteger, ForeignKey("users.id"), nullable=True),
+    _at("created_at"),
+    _at("deleted_at", nullable=True),
+    _living_name("namespaces", "instance_id", "name"),
+    Index("ix_namespaces_tenant_id", "tenant_id", "instance_id"),
+)
+
+quotas = Table(  # limits somebody set; no row: the default
+    "quotas",
+    SCHEMA,
+    Column("subject_kind", NameText, primary_key=True),  # tenant | instance | namespace
+    Column("subject_id", sa.BigInteger, primary_key=True),
+    Column("resource", NameText, primary_key=True),  # namespaces | repositories | tags | bytes
+    Column("limit", sa.BigInteger, nullable=False),
+)
+
+# -- content ----------------------------------------------------------------------------------------------------------
+
+repositories = Table(
+    "repositories",
+    SCHEMA,
+    _id(),
+    _to("namespaces", "namespace_id"),
+    _to("instances", "instance_id"),  # copied from the namespace: the catalog is read by it
+    Column("name", NameText, nullable=False),  # inside the namespace; may contain "/"
+    Column("full_name", NameText, nullable=False),  # `<namespace>/<name>`
+    Column("is_public", sa.Boolean, nullable=True),  # NULL: as the namespace
+    Column("description", sa.Text, nullable=False),
+    Column("created_by", sa.BigInteger, ForeignKey("users.id"), nullable=True),
+    _at("created_at"),
+    _at("updated_at"),
+    _at("deleted_at", nullable=True),
+    _living_name("repositories", "instance_id", "full_name"),
+    Index("ix_repositories_namespace_id", "namespace_id", "name"),
+    # the collector finds what a deleted repository leaves
+    Index(
+        "ix_repositories_deleted",
+        "deleted_at",
+        sqlite_where=sa.text("deleted_at IS NOT NULL"),
+        postgresql_where=sa.text("deleted_at IS NOT NULL"),
+    ),
+)
+
+manifests = Table(
+    "manifests",
+    SCHEMA,
+    _id(),
+    _to("repositories", "repository_id"),
+    Column("digest", NameText, nullable=False),
+    Column("media_type", NameText, nullable=False),
+    Column("artifact_type", NameText, nullable=True),
+    Column("subject_digest", NameText, nullable=True),  # it need not be there
+    Column("annotations", Json, nullable=False),
+    Column("size", sa.BigInteger, nullable=False),  # of the document
+    Column("layers_size", sa.BigInteger, nullable=False),  # config and layers as stated
+    _at("pushed_at"),
+    _at("deleted_at", nullable=True),  # undelete may bring it back until the collector takes the row
+    Column("payload", Bytes, nullable=False),  # last, so that reads of the rest stay short
+    Index(
+        "uq_manifests_living_digest",
+        "repository_id",
+        "digest",
+        unique=True,
+        sqlite_where=LIVING,
+        postgresql_where=LIVING,
+    ),
+    Index("ix_manifests_subject", "repository_id", "subject_digest", "digest"),
+    Index(
+        "ix_manifests_deleted",
+        "deleted_at",
+        sqlite_where=sa.text("deleted_at IS NOT NULL"),
+        postgresql_where=sa.text("deleted_at IS NOT NULL"),
+    ),
+)
+
+manifest_references = Table(
+    "manifest_references",
+    SCHEMA,
+    Column("manifest_id", sa.BigInteger, ForeignKey("manifests.id"), primary_key=True),
+    Column("position", sa.Integer, primary_key=True),  # order in the document, over all roles
+    Column("repository_id", sa.BigInteger, nullable=False),  # of the manifest
+    Column("role", NameText, nullable=False),  # config | layer | manifest | subject
+    Column("digest", NameText, nullable=False),
+    Column("size", sa.BigInteger, nullable=False),
+    Column("media_type", NameText, nullable=False),
+    Index("ix_manifest_references_digest", "repository_id", "digest"),
+)
+
+tags = Table(  # versioned: a row says what the tag meant from `valid_from` until `valid_until`
+    "tags",
+    SCHEMA,
+    _id(),
+    _to("repositories", "repository_id"),
+    Column("name", NameText, nullable=False),
+    _to("manifests", "manifest_id"),
+    _at("valid_from"),
+    _at("valid_until", nullable=True),  # NULL: now
+    Column("set_by", sa.Text, nullable=False),
+    Index(
+        "ix_tags_current",
+        "repository_id",
+        "name",
+        "manifest_id",
+        sqlite_where=sa.text("valid_until IS NULL"),
+        postgresql_where=sa.text("valid_until IS NULL"),
+    ),
+    Index(
+        "uq_tags_current_name",
+        "repository_id",
+        "name",
+        unique=True,
+        sqlite_where=sa.text("valid_until IS NULL"),
+        postgresql_where=sa.text("valid_until IS NULL"),
+    ),
+    Index("ix_tags_manifest_id", "manifest_id", "valid_until"),
+    Index(
+        "ix_tags_past",
+        "valid_until",
+        sqlite_where=sa.text("valid_until IS NOT NULL"),
+        postgresql_where=sa.text("valid_until IS NOT NULL"),
+    ),
+)
+
+blobs = Table(  # where the bytes of a digest are; one living row a digest and deployment
+    "blobs",
+    SCHEMA,
+    _id(),
+    Column("digest", NameText, nullable=False),
+    Column("size", sa.BigInteger, nullable=False),
+    Column("object_key", NameText, nullable=False, unique=True),
+    Column("state", NameText, nullable=False),  # live | condemned | quarantined
+    _at("created_at"),
+    _at("condemned_at", nullable=True),
+    _at("scrubbed_at", nullable=True),
+    CheckConstraint("state IN ('live', 'condemned', 'quarantined')", name="state"),
+    Index(
+        "uq_blobs_live_digest",
+        "digest",
+        unique=True,
+        sqlite_where=sa.text("state = 'live'"),
+        postgresql_where=sa.text("state = 'live'"),
+    ),
+    Index("ix_blobs_state", "state", "condemned_at"),
+    Index("ix_blobs_scrubbed_at", "scrubbed_at"),
+)
+
+repository_blobs = Table(  # who may read a blob is decided here, never by knowing a digest
+    "repository_blobs",
+    SCHEMA,
+    Column("repository_id", sa.BigInteger, ForeignKey("repositories.id"), primary_key=True),
+    Column("blob_id", sa.BigInteger, ForeignKey("blobs.id"), primary_key=True),
+    _at("linked_at"),
+    Index("ix_repository_blobs_blob_id", "blob_id"),
+)
+
+upload_sessions = Table(
+    "upload_sessions",
+    SCHEMA,
+    Column("id", NameText, primary_key=True),  # 32 random hex digits, in the Location
+    _to("repositories", "repository_id"),
+    Column("subject", sa.Text, nullable=False),  # the caller who started it; nobody else continues it
+    Column("object_key", NameText, nullable=False, unique=True),
+    Column("algorithm", NameText, nullable=False),
+    Column("offset", sa.BigInteger, nullable=False),  # recorded end; bytes behind it do not count
+    Column("store_state", Bytes, nullable=False),
+    Column("version", sa.Integer, nullable=False),  # compare-and-set fence: raised by each holder and each commit
+    Column("lease_token", NameText, nullable=True),  # only where the store is not exclusive by itself
+    _at("lease_until", nullable=True),
+    _at("started_at"),
+    _at("updated_at"),
+    Index("ix_upload_sessions_updated_at", "updated_at"),
+    Index("ix_upload_sessions_repository_id", "repository_id"),
+)
+
+# -- what logs in -----------------------------------------------------------------------------------------------------
+
+accounts = Table(
+    "accounts",
+    SCHEMA,
+    _id(),
+    Column("public_id", NameText, nullable=False, unique=True),  # UUID
+    Column("kind", NameText, nullable=False),  # temporary | longterm | service | login
+    _to("instances", "instance_id"),
+    _to("tenants", "tenant_id"),
+    _to("users", "user_id"),  # who made it: temporary and long-term tokens act with this user's rights
+    Column("username", NameText, nullable=False),
+    Column("secret_sha256", Bytes, nullable=False),  # of >= 160 random bits
+    Column("description", sa.Text, nullable=False),
+    Column("enabled", sa.Boolean, nullable=False),
+    _at("created_at"),
+    _at("expires_at", nullable=True),
+    _at("deleted_at", nullable=True),
+    Index("ix_accounts_login", "instance_id", "username", "secret_sha256"),
+    Index("ix_accounts_user_id", "user_id"),
+    Index(
+        "uq_accounts_service_name",
+        "instance_id",
+        "username",
+        unique=True,
+        sqlite_where=sa.text("kind = 'service' AND deleted_at IS NULL"),
+        postgresql_where=sa.text("kind = 'service' AND deleted_at IS NULL"),
+    ),
+)
+
+account_permissions = Table(  # of service accounts: what they may do in one namespace
+    "account_permissions",
+    SCHEMA,
+    _id(),
+    _to("accounts", "account_id"),
+    _to("namespaces", "namespace_id"),
+    Column("actions", Json, nullable=False),  # list of permission names, order kept
+    UniqueConstraint("account_id", "namespace_id"),
+)
+
+# -- what happened, and what is to be done ----------------------------------------------------------------------------
+
+events = Table(
+    "events",
+    SCHEMA,
+    _id(),
+    Column("kind", NameText, nullable=False),  # model.events.EventKind
+    Column("tenant_id", sa.BigInteger, nullable=True),
+    Column("instance_id", sa.BigInteger, nullable=True),
+    Column("namespace_id", sa.BigInteger, nullable=True),
+    Column("repository_id", sa.BigInteger, nullable=True),
+    Column("repository", NameText, nullable=True),  # full name then
+    Column("digest", NameText, nullable=True),
+    Column("tag", NameText, nullable=True),
+    Column("actor", sa.Text, nullable=False),
+    Column("details", Json, nullable=False),
+    _at("happened_at"),
+    Index("ix_events_happened_at", "happened_at"),
+)
+
+executions = Table(  # one run of something, made of tasks
+    "executions",
+    SCHEMA,
+    _id(),
+    Column("kind", NameText, nullable=False),
+    _to("tenants", "tenant_id", nullable=True),
+    Column("target", NameText, nullable=False),  # what it is about: `rule:7`, `registry`
+    Column("trigger", NameText, nullable=False),  # manual | schedule | event
+    Column("actor", sa.Text, nullable=False),
+    Column("status", NameText, nullable=False),  # model.work.Status
+    Column("summary", Json, nullable=False),
+    _at("created_at"),
+    _at("started_at", nullable=True),
+    _at("finished_at", nullable=True),
+    Index("ix_executions_target", "target", "created_at"),
+    Index("ix_executions_finished_at", "finished_at"),
+)
+
+tasks = Table(
+    "tasks",
+    SCHEMA,
+    _id(),
+    _to("executions", "execution_id", nullable=True),  # NULL: housekeeping of its own
+    Column("kind", NameText, nullable=False),
+    Column("target", NameText, nullable=False),  # at most `concurrency` of a kind run on one target
+    Column("priority", sa.Integer, nullable=False),  # higher first
+    Column("status", NameText, nullable=False),
+    Column("arguments", Json, nullable=False),
+    Column("unique_key", NameText, nullable=True),  # at most one waiting task has it
+    Column("attempts", sa.Integer, nullable=False),
+    Column("max_attempts", sa.Integer, nullable=False),
+    _at("run_after"),
+    Column("lease_token", NameText, nullable=True),
+    _at("lease_until", nullable=True),
+    Column("cancel_requested", sa.Boolean, nullable=False),
+    Column("progress", Json, nullable=False),
+    Column("error", sa.Text, nullable=True),
+    _at("created_at"),
+    _at("started_at", nullable=True),
+    _at("finished_at", nullable=True),
+    Index(
+        "ix_tasks_due",
+        "priority",
+        "run_after",
+        sqlite_where=sa.text("status = 'pending'"),
+        postgresql_where=sa.text("status = 'pending'"),
+    ),
+    Index(
+        "ix_tasks_running",
+        "kind",
+        "target",
+        "lease_until",
+        sqlite_where=sa.text("status = 'running'"),
+        postgresql_where=sa.text("status = 'running'"),
+    ),
+    Index(
+        "uq_tasks_unique_key",
+        "unique_key",
+        unique=True,
+        sqlite_where=sa.text("unique_key IS NOT NULL AND status = 'pending'"),
+        postgresql_where=sa.text("unique_key IS NOT NULL AND status = 'pending'"),
+    ),
+    Index("ix_tasks_execution_id", "execution_id"),
+    Index("ix_tasks_finished_at", "finished_at"),
+)
+
+schedules = Table(
+    "schedules",
+    SCHEMA,
+    _id(),
+    Column("kind", NameText, nullable=False),
+    Column("target", NameText, nullable=False),
+    _to("tenants", "tenant_id", nullable=True),
+    Column("cron", sa.Text, nullable=False),  # five fields
+    Column("timezone", NameText, nullable=False),
+    Column("arguments", Json, nullable=False),
+    Column("enabled", sa.Boolean, nullable=False),
+    _at("next_at"),
+    _at("last_at", nullable=True),
+    UniqueConstraint("kind", "target"),
+    Index("ix_schedules_next_at", "next_at"),
+)
+
+reviews = Table(  # the collector's queue: look again at this blob or manifest after a while
+    "reviews",
+    SCHEMA,
+    Column("kind", NameText, primary_key=True),  # blob | manifest | repository
+    Column("subject_id", sa.BigInteger, primary_key=True),
+    _at("review_after"),
+    Column("reason", NameText, nullable=False),
+    Column("attempts", sa.Integer, nullable=False),
+    _at("created_at"),
+    Index("ix_reviews_review_after", "review_after"),
+)
+
+counters = Table(  # folded values; add the deltas that are not folded yet
+    "counters",
+    SCHEMA,
+    Column("subject_kind", NameText, primary_key=True),  # tenant | instance | namespace | repository | manifest
+    Column("subject_id", sa.BigInteger, primary_key=True),
+    Column("name", NameText, primary_key=True),  # namespaces | repositories | tags | bytes | pulls
+    Column("value", sa.BigInteger, nullable=False),
+)
+
+counter_deltas = Table(
+    "counter_deltas",
+    SCHEMA,
+    _id(),
+    Column("subject_kind", NameText, nullable=False),
+    Column("subject_id", sa.BigInteger, nullable=False),
+    Column("name", NameText, nullable=False),
+    Column("delta", sa.BigInteger, nullable=False),
+    Index("ix_counter_deltas_subject", "subject_kind", "subject_id", "name"),
+)
+
+audit = Table(  # changes, denials, logins
+    "audit",
+    SCHEMA,
+    _id(),
+    _at("happened_at"),
+    Column("tenant_id", sa.BigInteger, nullable=True),
+    Column("actor", sa.Text, nullable=False),
+    Column("source", sa.Text, nullable=False),  # client address
+    Column("action", NameText, nullable=False),
+    Column("resource", sa.Text, nullable=False),
+    Column("outcome", NameText, nullable=False),  # done | denied | failed
+    Column("request_id", NameText, nullable=False),
+    Column("details", Json, nullable=False),
+    Index("ix_audit_happened_at", "happened_at"),
+    Index("ix_audit_tenant_id", "tenant_id", "happened_at"),
+)

@@ -1,0 +1,107 @@
+"""Who asks, and what may be asked for."""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+from entrepot.model.ids import AccountId, InstanceId, NamespaceId, RepositoryId, TenantId, UserId
+
+
+class Permission(StrEnum):
+    """What a use case asks for. Each dialect maps its own action names onto these."""
+
+    PULL = "repository:pull"  # read manifests, blobs, tags, referrers
+    PUSH = "repository:push"  # write manifests, blobs, tags
+    DELETE = "repository:delete"  # delete tags, manifests, blobs
+    REPOSITORY_CREATE = "repository:create"  # also by a first push
+    REPOSITORY_MANAGE = "repository:manage"  # change or delete the repository itself
+    CATALOG = "instance:catalog"  # list the repositories one may read
+    NAMESPACE_CREATE = "namespace:create"
+    NAMESPACE_READ = "namespace:read"
+    NAMESPACE_MANAGE = "namespace:manage"  # change, delete, grant
+    ACCOUNT_MANAGE = "account:manage"  # tokens and service accounts of others
+    IDENTITY_MANAGE = "identity:manage"  # users, groups, keys, policies of the tenant
+    QUOTA_MANAGE = "quota:manage"  # deployment
+    DEPLOYMENT_MANAGE = (
+        "deployment:manage"  # tenants, collector, scrub, undelete: root tenant's administrators
+    )
+
+
+class Level(IntEnum):
+    """SWR's grants: bit sets, each including the lesser."""
+
+    NONE = 0
+    READ = 1
+    EDIT = 3
+    MANAGE = 7
+
+
+class Role(StrEnum):
+    """A user's standing in the tenant."""
+
+    OWNER = "owner"
+    ADMINISTRATOR = "administrator"
+    MEMBER = "member"
+
+
+class AccountKind(StrEnum):
+    """What logs in to an instance besides users."""
+
+    TEMPORARY = "temporary"
+    LONGTERM = "longterm"
+    SERVICE = "service"
+    LOGIN = "login"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks.
+
+    `user` is whose rights count: for tokens and keys the user who made them (DESIGN section 7); None for anonymous callers and
+    for service accounts, whose rights are their own rows. `name` is for people (audit, events), `subject` for comparing.
+    """
+
+    subject: str  # `anonymous`, `user:5`, `account:9`, `system`
+    name: str
+    tenant: TenantId | None = None
+    user: UserId | None = None
+    account: AccountId | None = None
+    source: str = ""  # client address, as connection or trusted proxy tell it
+    request_id: str = ""
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether nobody logged in."""
+        return self.subject == "anonymous"
+
+    @property
+    def is_system(self) -> bool:
+        """Whether it is a job or the operator at the command line, who may do everything."""
+        return self.subject == "system"
+
+
+ANONYMOUS = Caller("anonymous", "anonymous")
+SYSTEM = Caller("system", "system")
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """What a permission is asked on, with the facts that the decision needs.
+
+    `tenant` owns it. For a repository that is not there yet `repository` is None and `path` its name-to-be.
+    A whole deployment has tenant None.
+    """
+
+    tenant: TenantId | None
+    instance: InstanceId | None = None
+    namespace: NamespaceId | None = None
+    namespace_name: str = ""
+    repository: RepositoryId | None = None
+    path: str = ""
+    is_public: bool = False
+
+    def __str__(self) -> str:
+        if self.namespace_name and self.path:
+            return f"{self.namespace_name}/{self.path}"
+        return self.namespace_name or (
+            "deployment" if self.tenant is None else f"tenant {self.tenant}"
+        )

@@ -1,0 +1,80 @@
+"""What a registry holds: repositories, manifests, tags, blobs, upload sessions."""
+
+from dataclasses import dataclass
+
+from entrepot.model.ids import (
+    BlobId,
+    InstanceId,
+    ManifestId,
+    Micros,
+    NamespaceId,
+    RepositoryId,
+    TenantId,
+    UploadId,
+)
+from entrepot.oci.digest import Algorithm
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A repository with the facts of its namespace that every request needs."""
+
+    id: RepositoryId
+    instance: InstanceId
+    namespace: NamespaceId
+    tenant: TenantId
+    namespace_name: str
+    path: str
+    is_public: bool  # effective: its own word, else the namespace's
+
+    @property
+    def full_name(self) -> str:
+        """`<namespace>/<path>`."""
+        return f"{self.namespace_name}/{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredManifest:
+    """A manifest as stored."""
+
+    id: ManifestId
+    digest: str
+    media_type: str
+    size: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ReferrerRow:
+    """One descriptor of the referrers list."""
+
+    digest: str
+    media_type: str
+    size: int
+    artifact_type: str | None
+    annotations: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A living blob row."""
+
+    id: BlobId
+    digest: str
+    size: int
+    object_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class UploadSession:
+    """An upload session as recorded. `version` is the fence of its compare-and-set."""
+
+    id: UploadId
+    repository: RepositoryId
+    subject: str
+    object_key: str
+    algorithm: Algorithm
+    offset: int
+    store_state: bytes
+    version: int
+    started_at: Micros
