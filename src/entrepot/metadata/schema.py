@@ -52,7 +52,9 @@ def _living_name(table: str, *columns: str) -> Index:
 schema_info = Table(
     "schema_info",
     SCHEMA,
-    Column("key", NameText, primary_key=True),  # `oldest_program`: the oldest version this schema serves
+    Column(
+        "key", NameText, primary_key=True
+    ),  # `oldest_program`: the oldest version this schema serves
     Column("value", sa.Text, nullable=False),
 )
 
@@ -82,7 +84,9 @@ tenants = Table(
     SCHEMA,
     _id(),
     Column("public_id", NameText, nullable=False, unique=True),  # 32 hex digits: Huawei's domain id
-    Column("uin", NameText, nullable=False, unique=True),  # 12 decimal digits: Tencent's account number
+    Column(
+        "uin", NameText, nullable=False, unique=True
+    ),  # 12 decimal digits: Tencent's account number
     Column("app_id", NameText, nullable=False, unique=True),  # 10 decimal digits
     Column("name", NameText, nullable=False),
     Column("is_root", sa.Boolean, nullable=False),  # its administrators also run the deployment
@@ -101,7 +105,9 @@ users = Table(
     Column("name", NameText, nullable=False),
     Column("role", NameText, nullable=False),  # owner | administrator | member
     Column("password_hash", sa.Text, nullable=True),  # argon2; NULL: cannot log in with a password
-    Column("credential_version", sa.Integer, nullable=False),  # raised with each password: older bearer tokens end
+    Column(
+        "credential_version", sa.Integer, nullable=False
+    ),  # raised with each password: older bearer tokens end
     Column("enabled", sa.Boolean, nullable=False),
     _at("created_at"),
     _at("deleted_at", nullable=True),
@@ -321,7 +327,9 @@ manifests = Table(
     Column("size", sa.BigInteger, nullable=False),  # of the document
     Column("layers_size", sa.BigInteger, nullable=False),  # config and layers as stated
     _at("pushed_at"),
-    _at("deleted_at", nullable=True),  # undelete may bring it back until the collector takes the row
+    _at(
+        "deleted_at", nullable=True
+    ),  # undelete may bring it back until the collector takes the row
     Column("payload", Bytes, nullable=False),  # last, so that reads of the rest stay short
     Index(
         "uq_manifests_living_digest",
@@ -425,13 +433,19 @@ upload_sessions = Table(
     SCHEMA,
     Column("id", NameText, primary_key=True),  # 32 random hex digits, in the Location
     _to("repositories", "repository_id"),
-    Column("subject", sa.Text, nullable=False),  # the caller who started it; nobody else continues it
+    Column(
+        "subject", sa.Text, nullable=False
+    ),  # the caller who started it; nobody else continues it
     Column("object_key", NameText, nullable=False, unique=True),
     Column("algorithm", NameText, nullable=False),
     Column("offset", sa.BigInteger, nullable=False),  # recorded end; bytes behind it do not count
     Column("store_state", Bytes, nullable=False),
-    Column("version", sa.Integer, nullable=False),  # compare-and-set fence: raised by each holder and each commit
-    Column("lease_token", NameText, nullable=True),  # only where the store is not exclusive by itself
+    Column(
+        "version", sa.Integer, nullable=False
+    ),  # compare-and-set fence: raised by each holder and each commit
+    Column(
+        "lease_token", NameText, nullable=True
+    ),  # only where the store is not exclusive by itself
     _at("lease_until", nullable=True),
     _at("started_at"),
     _at("updated_at"),
@@ -449,7 +463,9 @@ accounts = Table(
     Column("kind", NameText, nullable=False),  # temporary | longterm | service | login
     _to("instances", "instance_id"),
     _to("tenants", "tenant_id"),
-    _to("users", "user_id"),  # who made it: temporary and long-term tokens act with this user's rights
+    _to(
+        "users", "user_id"
+    ),  # who made it: temporary and long-term tokens act with this user's rights
     Column("username", NameText, nullable=False),
     Column("secret_sha256", Bytes, nullable=False),  # of >= 160 random bits
     Column("description", sa.Text, nullable=False),
@@ -597,7 +613,9 @@ reviews = Table(  # the collector's queue: look again at this blob or manifest a
 counters = Table(  # folded values; add the deltas that are not folded yet
     "counters",
     SCHEMA,
-    Column("subject_kind", NameText, primary_key=True),  # tenant | instance | namespace | repository | manifest
+    Column(
+        "subject_kind", NameText, primary_key=True
+    ),  # tenant | instance | namespace | repository | manifest
     Column("subject_id", sa.BigInteger, primary_key=True),
     Column("name", NameText, primary_key=True),  # namespaces | repositories | tags | bytes | pulls
     Column("value", sa.BigInteger, nullable=False),
@@ -630,3 +648,10 @@ audit = Table(  # changes, denials, logins
     Index("ix_audit_happened_at", "happened_at"),
     Index("ix_audit_tenant_id", "tenant_id", "happened_at"),
 )
+
+# Ids that outlive their rows (in tokens, audit, object names) are never given again.
+for _table in (
+    *(tenants, users, groups, policies, accounts, instances, namespaces, repositories),
+    *(manifests, blobs, executions, tasks, events),
+):
+    _table.dialect_options["sqlite"]["autoincrement"] = True

@@ -1,0 +1,197 @@
+"""The few point reads of the hot path: one statement a request, compiled once, run on the driver's connection.
+
+Each answers the repository with the facts that authorization needs, and, outer-joined, the content asked for; so a manifest or
+blob request costs one read (DESIGN section 10). None: no such living repository.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from entrepot.metadata.database import Database
+from entrepot.metadata.schema import (
+    blobs,
+    manifests,
+    namespaces,
+    repositories,
+    repository_blobs,
+    tags,
+)
+from entrepot.model.content import Blob, Repository, StoredManifest
+from entrepot.model.ids import (
+    BlobId,
+    InstanceId,
+    ManifestId,
+    Micros,
+    NamespaceId,
+    RepositoryId,
+    TenantId,
+    UserId,
+)
+from entrepot.model.tenancy import Namespace
+
+_REPOSITORY = (
+    repositories.c.id,
+    repositories.c.namespace_id,
+    namespaces.c.tenant_id,
+    namespaces.c.name,
+    repositories.c.name.label("path"),
+    sa.func.coalesce(repositories.c.is_public, namespaces.c.is_public).label("public"),
+)
+_REPOSITORY_WIDTH = len(_REPOSITORY)
+_MANIFEST = (
+    manifests.c.id.label("manifest_id"),
+    manifests.c.digest,
+    manifests.c.media_type,
+    manifests.c.size,
+    manifests.c.payload,
+)
+_NAMED = (
+    repositories.c.instance_id == sa.bindparam("instance"),
+    repositories.c.full_name == sa.bindparam("name"),
+    repositories.c.deleted_at.is_(None),
+)
+_OF_NAMESPACE = repositories.join(namespaces, namespaces.c.id == repositories.c.namespace_id)
+
+
+def _by_tag() -> sa.Select[Any]:
+    current = sa.and_(
+        tags.c.repository_id == repositories.c.id,
+        tags.c.name == sa.bindparam("tag"),
+        tags.c.valid_until.is_(None),
+    )
+    source = _OF_NAMESPACE.outerjoin(tags, current).outerjoin(
+        manifests, sa.and_(manifests.c.id == tags.c.manifest_id, manifests.c.deleted_at.is_(None))
+    )
+    return sa.select(*_REPOSITORY, *_MANIFEST).select_from(source).where(*_NAMED)
+
+
+def _by_digest() -> sa.Select[Any]:
+    living = sa.and_(
+        manifests.c.repository_id == repositories.c.id,
+        manifests.c.digest == sa.bindparam("digest"),
+        manifests.c.deleted_at.is_(None),
+    )
+    source = _OF_NAMESPACE.outerjoin(manifests, living)
+    return sa.select(*_REPOSITORY, *_MANIFEST).select_from(source).where(*_NAMED)
+
+
+def _blob() -> sa.Select[Any]:
+    linked = (
+        sa.exists()
+        .where(
+            repository_blobs.c.repository_id == repositories.c.id,
+            repository_blobs.c.blob_id == blobs.c.id,
+        )
+        .correlate(repositories, blobs)
+    )
+    live = sa.and_(blobs.c.digest == sa.bindparam("digest"), blobs.c.state == "live", linked)
+    return (
+        sa.select(
+            *_REPOSITORY,
+            blobs.c.id.label("blob_id"),
+            blobs.c.digest,
+            blobs.c.size,
+            blobs.c.object_key,
+        )
+        .select_from(_OF_NAMESPACE.outerjoin(blobs, live))
+        .where(*_NAMED)
+    )
+
+
+def _namespace() -> sa.Select[Any]:
+    return sa.select(
+        namespaces.c.id,
+        namespaces.c.tenant_id,
+        namespaces.c.is_public,
+        namespaces.c.created_by,
+        namespaces.c.created_at,
+    ).where(
+        namespaces.c.instance_id == sa.bindparam("instance"),
+        namespaces.c.name == sa.bindparam("name"),
+        namespaces.c.deleted_at.is_(None),
+    )
+
+
+class HotReads:
+    """Prepared for one database; safe to share among requests of one process."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._by_tag = db.prepare(_by_tag())
+        self._by_digest = db.prepare(_by_digest())
+        self._blob = db.prepare(_blob())
+        self._repository = db.prepare(
+            sa.select(*_REPOSITORY).select_from(_OF_NAMESPACE).where(*_NAMED)
+        )
+        self._namespace = db.prepare(_namespace())
+
+    async def manifest_by_tag(
+        self, instance: InstanceId, name: str, tag: str
+    ) -> tuple[Repository, StoredManifest | None] | None:
+        """The repository and what the tag means in it now."""
+        row: Any = await self._db.point(
+            self._by_tag, {"instance": instance, "name": name, "tag": tag}
+        )
+        return None if row is None else (_repository(instance, row), _manifest(row))
+
+    async def manifest_by_digest(
+        self, instance: InstanceId, name: str, digest: str
+    ) -> tuple[Repository, StoredManifest | None] | None:
+        """The repository and its living manifest of that digest."""
+        values = {"instance": instance, "name": name, "digest": digest}
+        row: Any = await self._db.point(self._by_digest, values)
+        return None if row is None else (_repository(instance, row), _manifest(row))
+
+    async def blob(
+        self, instance: InstanceId, name: str, digest: str
+    ) -> tuple[Repository, Blob | None] | None:
+        """The repository and the live blob of that digest if it is linked there."""
+        values = {"instance": instance, "name": name, "digest": digest}
+        row: Any = await self._db.point(self._blob, values)
+        if row is None:
+            return None
+        blob_id, found, size, key = row[_REPOSITORY_WIDTH:]
+        blob = None if blob_id is None else Blob(BlobId(blob_id), found, size, key)
+        return _repository(instance, row), blob
+
+    async def repository(self, instance: InstanceId, name: str) -> Repository | None:
+        """The living repository of that full name."""
+        row: Any = await self._db.point(self._repository, {"instance": instance, "name": name})
+        return None if row is None else _repository(instance, row)
+
+    async def namespace(self, instance: InstanceId, name: str) -> Namespace | None:
+        """The living namespace of that name."""
+        row: Any = await self._db.point(self._namespace, {"instance": instance, "name": name})
+        if row is None:
+            return None
+        number, tenant, is_public, created_by, created_at = row
+        return Namespace(
+            id=NamespaceId(number),
+            instance=instance,
+            tenant=TenantId(tenant),
+            name=name,
+            is_public=bool(is_public),
+            created_by=None if created_by is None else UserId(created_by),
+            created_at=Micros(created_at),
+        )
+
+
+def _repository(instance: InstanceId, row: Any) -> Repository:
+    number, namespace, tenant, namespace_name, path, public = row[:_REPOSITORY_WIDTH]
+    return Repository(
+        id=RepositoryId(number),
+        instance=instance,
+        namespace=NamespaceId(namespace),
+        tenant=TenantId(tenant),
+        namespace_name=namespace_name,
+        path=path,
+        is_public=bool(public),
+    )
+
+
+def _manifest(row: Any) -> StoredManifest | None:
+    number, digest, media_type, size, payload = row[_REPOSITORY_WIDTH:]
+    if number is None:
+        return None
+    return StoredManifest(ManifestId(number), digest, media_type, size, bytes(payload))

@@ -1,0 +1,184 @@
+"""Manifest rows, what they refer to, and who refers to them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from entrepot.metadata.schema import manifest_references, manifests, tags
+from entrepot.model.content import ReferrerRow, StoredManifest
+from entrepot.model.ids import ManifestId, Micros, RepositoryId
+from entrepot.oci.digest import Digest
+from entrepot.oci.manifest import Manifest
+
+_BATCH = 400
+
+
+def find(conn: Connection, repository: RepositoryId, digest: str) -> StoredManifest | None:
+    """The living manifest of that digest."""
+    row = conn.execute(
+        sa.select(manifests).where(
+            manifests.c.repository_id == repository,
+            manifests.c.digest == digest,
+            manifests.c.deleted_at.is_(None),
+        )
+    ).first()
+    if row is None:
+        return None
+    return StoredManifest(
+        ManifestId(row.id), row.digest, row.media_type, row.size, bytes(row.payload)
+    )
+
+
+def find_id(conn: Connection, repository: RepositoryId, digest: str) -> ManifestId | None:
+    """The living manifest's id, without its payload."""
+    number = conn.execute(
+        sa.select(manifests.c.id).where(
+            manifests.c.repository_id == repository,
+            manifests.c.digest == digest,
+            manifests.c.deleted_at.is_(None),
+        )
+    ).scalar()
+    return None if number is None else ManifestId(number)
+
+
+def living(conn: Connection, repository: RepositoryId, digests: Iterable[str]) -> dict[str, int]:
+    """Which of `digests` are living manifests of the repository, with the sizes of their documents."""
+    wanted = sorted(set(digests))
+    found: dict[str, int] = {}
+    for start in range(0, len(wanted), _BATCH):
+        rows = conn.execute(
+            sa.select(manifests.c.digest, manifests.c.size).where(
+                manifests.c.repository_id == repository,
+                manifests.c.digest.in_(wanted[start : start + _BATCH]),
+                manifests.c.deleted_at.is_(None),
+            )
+        )
+        found.update((digest, size) for digest, size in rows)
+    return found
+
+
+def insert(
+    conn: Connection,
+    repository: RepositoryId,
+    digest: Digest,
+    *,
+    manifest: Manifest,
+    payload: bytes,
+    at: Micros,
+) -> ManifestId:
+    """A new manifest with its reference rows. The caller has seen that no living one has the digest."""
+    subject = manifest.subject
+    number = conn.execute(
+        sa.insert(manifests)
+        .values(
+            repository_id=repository,
+            digest=str(digest),
+            media_type=manifest.media_type,
+            artifact_type=manifest.artifact_type,
+            subject_digest=None if subject is None else str(subject.digest),
+            annotations=manifest.annotations,
+            size=len(payload),
+            layers_size=min(manifest.layers_size, (1 << 63) - 1),
+            pushed_at=at,
+            payload=payload,
+        )
+        .returning(manifests.c.id)
+    ).scalar_one()
+    rows = [
+        {
+            "manifest_id": number,
+            "position": position,
+            "repository_id": repository,
+            "role": str(reference.role),
+            "digest": str(reference.descriptor.digest),
+            "size": reference.descriptor.size,
+            "media_type": reference.descriptor.media_type,
+        }
+        for position, reference in enumerate(manifest.references)
+    ]
+    if rows:
+        conn.execute(sa.insert(manifest_references), rows)
+    return ManifestId(number)
+
+
+def tombstone(conn: Connection, manifest: ManifestId, at: Micros) -> None:
+    """Mark it deleted; undelete may bring it back until the collector takes the row."""
+    conn.execute(sa.update(manifests).where(manifests.c.id == manifest).values(deleted_at=at))
+
+
+def tagged_index_listing(conn: Connection, repository: RepositoryId, digest: str) -> str | None:
+    """The digest of a living, tagged index of the repository that lists `digest` (at any depth), if there is one."""
+    seen: set[str] = set()
+    wanted = {digest}
+    while wanted:
+        batch = set(sorted(wanted)[:_BATCH])
+        parents = conn.execute(
+            sa.select(
+                manifests.c.digest,
+                sa.exists().where(
+                    tags.c.manifest_id == manifests.c.id, tags.c.valid_until.is_(None)
+                ),
+            )
+            .select_from(
+                manifest_references.join(
+                    manifests, manifests.c.id == manifest_references.c.manifest_id
+                )
+            )
+            .where(
+                manifest_references.c.repository_id == repository,
+                manifest_references.c.role == "manifest",
+                manifest_references.c.digest.in_(sorted(batch)),
+                manifests.c.deleted_at.is_(None),
+            )
+            .distinct()
+        ).all()
+        for parent, tagged in parents:
+            if tagged:
+                return str(parent)
+        seen |= batch
+        wanted = (wanted | {parent for parent, _ in parents}) - seen
+    return None
+
+
+def referrers(
+    conn: Connection,
+    repository: RepositoryId,
+    subject: str,
+    *,
+    artifact_type: str | None,
+    after: str,
+    limit: int,
+) -> list[ReferrerRow]:
+    """Living manifests whose subject is `subject`, in digest order behind `after`."""
+    query = (
+        sa.select(
+            manifests.c.digest,
+            manifests.c.media_type,
+            manifests.c.size,
+            manifests.c.artifact_type,
+            manifests.c.annotations,
+        )
+        .where(
+            manifests.c.repository_id == repository,
+            manifests.c.subject_digest == subject,
+            manifests.c.digest > after,
+            manifests.c.deleted_at.is_(None),
+        )
+        .order_by(manifests.c.digest)
+        .limit(limit)
+    )
+    if artifact_type is not None:
+        query = query.where(manifests.c.artifact_type == artifact_type)
+    return [_referrer(row) for row in conn.execute(query)]
+
+
+def _referrer(row: Any) -> ReferrerRow:
+    return ReferrerRow(
+        digest=row.digest,
+        media_type=row.media_type,
+        size=row.size,
+        artifact_type=row.artifact_type,
+        annotations=dict(row.annotations or {}),
+    )

@@ -1,0 +1,225 @@
+"""Namespaces and repositories: rows, by name, created on first push."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from entrepot.metadata.database import now
+from entrepot.metadata.schema import namespaces, repositories
+from entrepot.model.content import Repository
+from entrepot.model.ids import (
+    InstanceId,
+    Micros,
+    NamespaceId,
+    RepositoryId,
+    TenantId,
+    UserId,
+)
+from entrepot.model.tenancy import Namespace
+
+
+def find_namespace(conn: Connection, instance: InstanceId, name: str) -> Namespace | None:
+    """The living namespace of that name."""
+    row = conn.execute(
+        sa.select(namespaces).where(
+            namespaces.c.instance_id == instance,
+            namespaces.c.name == name,
+            namespaces.c.deleted_at.is_(None),
+        )
+    ).first()
+    return None if row is None else namespace_of(row)
+
+
+def list_namespaces(
+    conn: Connection,
+    instance: InstanceId,
+    *,
+    tenant: TenantId | None,
+    after: str = "",
+    limit: int = 1000,
+) -> list[Namespace]:
+    """Living namespaces in name order, behind `after`; of every tenant if `tenant` is None."""
+    query = (
+        sa.select(namespaces)
+        .where(
+            namespaces.c.instance_id == instance,
+            namespaces.c.deleted_at.is_(None),
+            namespaces.c.name > after,
+        )
+        .order_by(namespaces.c.name)
+        .limit(limit)
+    )
+    if tenant is not None:
+        query = query.where(namespaces.c.tenant_id == tenant)
+    return [namespace_of(row) for row in conn.execute(query)]
+
+
+def count_namespaces(conn: Connection, instance: InstanceId, tenant: TenantId) -> int:
+    """Living namespaces of a tenant in an instance."""
+    return conn.execute(
+        sa.select(sa.func.count())
+        .select_from(namespaces)
+        .where(
+            namespaces.c.instance_id == instance,
+            namespaces.c.tenant_id == tenant,
+            namespaces.c.deleted_at.is_(None),
+        )
+    ).scalar_one()
+
+
+def insert_namespace(
+    conn: Connection,
+    instance: InstanceId,
+    tenant: TenantId,
+    *,
+    name: str,
+    is_public: bool,
+    created_by: UserId | None,
+) -> Namespace:
+    """A new namespace. The name's uniqueness is the caller's to check and the index's to enforce."""
+    created_at = now(conn)
+    values = {
+        "instance_id": instance,
+        "tenant_id": tenant,
+        "name": name,
+        "is_public": is_public,
+        "created_by": created_by,
+        "created_at": created_at,
+    }
+    number = conn.execute(
+        sa.insert(namespaces).values(**values).returning(namespaces.c.id)
+    ).scalar_one()
+    return Namespace(
+        id=NamespaceId(number),
+        instance=instance,
+        tenant=tenant,
+        name=name,
+        is_public=is_public,
+        created_by=created_by,
+        created_at=Micros(created_at),
+    )
+
+
+def update_namespace(conn: Connection, namespace: NamespaceId, *, is_public: bool) -> None:
+    """Change its visibility."""
+    conn.execute(
+        sa.update(namespaces).where(namespaces.c.id == namespace).values(is_public=is_public)
+    )
+
+
+def tombstone_namespace(conn: Connection, namespace: NamespaceId, at: Micros) -> None:
+    """Mark it deleted; the caller has seen that it is empty."""
+    conn.execute(sa.update(namespaces).where(namespaces.c.id == namespace).values(deleted_at=at))
+
+
+def has_repositories(conn: Connection, namespace: NamespaceId) -> bool:
+    """Whether a living repository is in it."""
+    found = conn.execute(
+        sa.select(repositories.c.id)
+        .where(repositories.c.namespace_id == namespace, repositories.c.deleted_at.is_(None))
+        .limit(1)
+    ).first()
+    return found is not None
+
+
+def find_repository(conn: Connection, instance: InstanceId, full_name: str) -> Repository | None:
+    """The living repository of that full name."""
+    row = conn.execute(
+        _repositories().where(
+            repositories.c.instance_id == instance,
+            repositories.c.full_name == full_name,
+            repositories.c.deleted_at.is_(None),
+        )
+    ).first()
+    return None if row is None else repository_of(row)
+
+
+def get_repository(conn: Connection, repository: RepositoryId) -> Repository | None:
+    """The living repository of that id."""
+    row = conn.execute(
+        _repositories().where(repositories.c.id == repository, repositories.c.deleted_at.is_(None))
+    ).first()
+    return None if row is None else repository_of(row)
+
+
+def insert_repository(
+    conn: Connection, namespace: Namespace, path: str, *, created_by: UserId | None
+) -> Repository:
+    """A new repository in the namespace."""
+    created_at = now(conn)
+    number = conn.execute(
+        sa.insert(repositories)
+        .values(
+            namespace_id=namespace.id,
+            instance_id=namespace.instance,
+            name=path,
+            full_name=f"{namespace.name}/{path}",
+            description="",
+            created_by=created_by,
+            created_at=created_at,
+            updated_at=created_at,
+        )
+        .returning(repositories.c.id)
+    ).scalar_one()
+    return Repository(
+        id=RepositoryId(number),
+        instance=namespace.instance,
+        namespace=namespace.id,
+        tenant=namespace.tenant,
+        namespace_name=namespace.name,
+        path=path,
+        is_public=namespace.is_public,
+    )
+
+
+def touch_repository(conn: Connection, repository: RepositoryId, at: Micros) -> None:
+    """Note that its content changed."""
+    conn.execute(
+        sa.update(repositories).where(repositories.c.id == repository).values(updated_at=at)
+    )
+
+
+def tombstone_repository(conn: Connection, repository: RepositoryId, at: Micros) -> None:
+    """Mark it deleted; its content is taken later, in batches, by the collector."""
+    conn.execute(
+        sa.update(repositories).where(repositories.c.id == repository).values(deleted_at=at)
+    )
+
+
+def _repositories() -> sa.Select[Any]:
+    return sa.select(
+        repositories.c.id,
+        repositories.c.instance_id,
+        repositories.c.namespace_id,
+        namespaces.c.tenant_id,
+        namespaces.c.name.label("namespace_name"),
+        repositories.c.name.label("path"),
+        sa.func.coalesce(repositories.c.is_public, namespaces.c.is_public).label("is_public"),
+    ).join(namespaces, namespaces.c.id == repositories.c.namespace_id)
+
+
+def repository_of(row: Any) -> Repository:
+    """The record of a row of the repository query."""
+    return Repository(
+        id=RepositoryId(row.id),
+        instance=InstanceId(row.instance_id),
+        namespace=NamespaceId(row.namespace_id),
+        tenant=TenantId(row.tenant_id),
+        namespace_name=row.namespace_name,
+        path=row.path,
+        is_public=bool(row.is_public),
+    )
+
+
+def namespace_of(row: Any) -> Namespace:
+    """The record of a namespaces row."""
+    return Namespace(
+        id=NamespaceId(row.id),
+        instance=InstanceId(row.instance_id),
+        tenant=TenantId(row.tenant_id),
+        name=row.name,
+        is_public=bool(row.is_public),
+        created_by=None if row.created_by is None else UserId(row.created_by),
+        created_at=Micros(row.created_at),
+    )

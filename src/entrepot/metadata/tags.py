@@ -1,0 +1,104 @@
+"""Versioned tags: a row says what the tag meant from when until when; the row without an end is the present."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from entrepot.metadata.schema import tags
+from entrepot.model.ids import ManifestId, Micros, RepositoryId
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What setting a tag did: the manifest it meant before (None: the tag is new), and whether anything changed."""
+
+    before: ManifestId | None
+    changed: bool
+
+
+def current(conn: Connection, repository: RepositoryId, name: str) -> ManifestId | None:
+    """What the tag means now."""
+    number = conn.execute(
+        sa.select(tags.c.manifest_id).where(
+            tags.c.repository_id == repository, tags.c.name == name, tags.c.valid_until.is_(None)
+        )
+    ).scalar()
+    return None if number is None else ManifestId(number)
+
+
+def set_tag(
+    conn: Connection,
+    repository: RepositoryId,
+    name: str,
+    *,
+    manifest: ManifestId,
+    at: Micros,
+    actor: str,
+) -> Moved:
+    """Let the tag mean the manifest from now on."""
+    before = current(conn, repository, name)
+    if before == manifest:
+        return Moved(before, changed=False)
+    if before is not None:
+        end(conn, repository, name, at)
+    conn.execute(
+        sa.insert(tags).values(
+            repository_id=repository, name=name, manifest_id=manifest, valid_from=at, set_by=actor
+        )
+    )
+    return Moved(before, changed=True)
+
+
+def end(conn: Connection, repository: RepositoryId, name: str, at: Micros) -> ManifestId | None:
+    """End the tag; what it meant, None if it was not there."""
+    return _first(
+        conn.execute(
+            sa.update(tags)
+            .where(
+                tags.c.repository_id == repository,
+                tags.c.name == name,
+                tags.c.valid_until.is_(None),
+            )
+            .values(valid_until=at)
+            .returning(tags.c.manifest_id)
+        ).scalar()
+    )
+
+
+def end_all_of(conn: Connection, manifest: ManifestId, at: Micros) -> list[str]:
+    """End every tag of the manifest; their names."""
+    rows = conn.execute(
+        sa.update(tags)
+        .where(tags.c.manifest_id == manifest, tags.c.valid_until.is_(None))
+        .values(valid_until=at)
+        .returning(tags.c.name)
+    )
+    return sorted(name for (name,) in rows)
+
+
+def is_tagged(conn: Connection, manifest: ManifestId) -> bool:
+    """Whether any present tag means the manifest."""
+    row = conn.execute(
+        sa.select(tags.c.id)
+        .where(tags.c.manifest_id == manifest, tags.c.valid_until.is_(None))
+        .limit(1)
+    ).first()
+    return row is not None
+
+
+def names(conn: Connection, repository: RepositoryId, *, after: str, limit: int) -> list[str]:
+    """Present tags in bytewise order, behind `after`."""
+    rows = conn.execute(
+        sa.select(tags.c.name)
+        .where(
+            tags.c.repository_id == repository, tags.c.name > after, tags.c.valid_until.is_(None)
+        )
+        .order_by(tags.c.name)
+        .limit(limit)
+    )
+    return [name for (name,) in rows]
+
+
+def _first(number: int | None) -> ManifestId | None:
+    return None if number is None else ManifestId(number)
