@@ -1,0 +1,81 @@
+"""What the database did, counted: for tests that bound the SQL of a request, and for metrics."""
+
+import threading
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Totals since the start of this process. Differences of two of them bound a request."""
+
+    statements: int = (
+        0  # SQL of functions and point reads; BEGIN, COMMIT and our SAVEPOINT are not counted
+    )
+    reads: int = 0  # read transactions
+    writes: int = 0  # functions given to write, each once however often it is retried
+    commits: int = 0  # COMMITs made durable; with SQLite one may carry many writes
+    rollbacks: int = 0
+    retries: int = 0  # functions run again after a conflict or a lost connection
+    thread_hops: int = 0  # calls that left the event loop or their thread
+    points: int = 0  # point reads, in a thread or not
+
+    def __sub__(self, other: "Counts") -> "Counts":
+        return Counts(
+            *(getattr(self, name) - getattr(other, name) for name in Counts.__slots__),
+        )
+
+
+class Statistics:
+    """Counters any thread may add to."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._totals = dict.fromkeys(Counts.__slots__, 0)
+
+    def add(self, *names: str) -> None:
+        """Count one of each, by the field names of `Counts`."""
+        with self._lock:
+            for name in names:
+                self._totals[name] += 1
+
+    def counts(self) -> Counts:
+        """The totals now."""
+        with self._lock:
+            return Counts(**self._totals)
+
+
+class Latency:
+    """A histogram of durations in powers of two of microseconds, and a verdict on the last few hundred.
+
+    Used by one thread at a time; a lost count between threads only blurs it.
+    """
+
+    WINDOW = 512  # verdicts look at so many calls
+    SLOW_SECONDS = 0.001
+
+    def __init__(self) -> None:
+        self.buckets = [0] * 24  # bucket i: at most 2**i microseconds; the last: all longer ones
+        self._seen = 0
+        self._slow = 0
+        self.is_slow = False
+
+    def observe(self, seconds: float) -> None:
+        """Add one call. `is_slow` turns true once over 1 % of a window took over 1 ms, false after a window that did not."""
+        self.buckets[min(int(seconds * 1e6).bit_length(), 23)] += 1
+        self._seen += 1
+        if seconds > self.SLOW_SECONDS:
+            self._slow += 1
+            if self._slow * 100 > self.WINDOW:
+                self.is_slow = True
+        if self._seen >= self.WINDOW:
+            self.is_slow = self._slow * 100 > self.WINDOW
+            self._seen = self._slow = 0
+
+    def quantile(self, share: float) -> float:
+        """An upper bound, in seconds, of the given share (0..1) of all calls seen; 0.0 before the first."""
+        left = share * sum(self.buckets)
+        for power, count in enumerate(self.buckets):
+            left -= count
+            if left <= 0:
+                return float(2**power) / 1e6 if count or power else 0.0
+        return float(2**23) / 1e6
