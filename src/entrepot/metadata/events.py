@@ -1,0 +1,68 @@
+"""Events as rows. The transaction that changes content records what happened; a fan-out task hands it to its consumers.
+
+Nobody reads events by an id cursor: ids of concurrent transactions appear out of order, a task cannot be missed.
+"""
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from entrepot.metadata import work
+from entrepot.metadata.schema import events
+from entrepot.model.events import Event, EventKind
+from entrepot.model.ids import InstanceId, Micros, NamespaceId, RepositoryId, TenantId
+from entrepot.model.work import NewTask
+
+FANOUT = "events.fanout"  # kind of the task; arguments {"event": id}
+
+
+def record(conn: Connection, event: Event) -> None:
+    """Write the event and its fan-out task: both or, if the transaction fails, neither."""
+    key = conn.execute(
+        events.insert()
+        .values(
+            kind=event.kind.value,
+            tenant_id=event.tenant,
+            instance_id=event.instance,
+            namespace_id=event.namespace,
+            repository_id=event.repository,
+            repository=event.repository_name,
+            digest=event.digest,
+            tag=event.tag,
+            actor=event.actor,
+            details=event.details,
+            happened_at=event.happened_at,
+        )
+        .returning(events.c.id)
+    ).scalar_one()
+    work.defer(conn, NewTask(kind=FANOUT, arguments={"event": key}))
+
+
+def get(conn: Connection, key: int) -> Event | None:
+    """The event of a fan-out task; None once it was purged."""
+    row = conn.execute(sa.select(events).where(events.c.id == key)).first()
+    if row is None:
+        return None
+    return Event(
+        kind=EventKind(row.kind),
+        actor=row.actor,
+        happened_at=Micros(row.happened_at),
+        tenant=None if row.tenant_id is None else TenantId(row.tenant_id),
+        instance=None if row.instance_id is None else InstanceId(row.instance_id),
+        namespace=None if row.namespace_id is None else NamespaceId(row.namespace_id),
+        repository=None if row.repository_id is None else RepositoryId(row.repository_id),
+        repository_name=row.repository,
+        digest=row.digest,
+        tag=row.tag,
+        details=dict(row.details),
+    )
+
+
+def purge(conn: Connection, before: Micros, *, limit: int = 1000) -> int:
+    """Forget up to `limit` of the oldest events that happened before the moment. How many went."""
+    old = (
+        sa.select(events.c.id)
+        .where(events.c.happened_at < before)
+        .order_by(events.c.happened_at)
+        .limit(limit)
+    )
+    return conn.execute(events.delete().where(events.c.id.in_(old))).rowcount
