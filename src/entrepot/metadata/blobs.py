@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from entrepot.metadata.database import now
 from entrepot.metadata.schema import (
+    LIVE,
     blobs,
     manifest_references,
     manifests,
@@ -25,7 +26,7 @@ _BATCH = 400  # bound parameters a statement
 def find_live(conn: Connection, digest: str) -> Blob | None:
     """The one live blob of that digest, linked or not."""
     row = conn.execute(
-        sa.select(blobs).where(blobs.c.digest == digest, blobs.c.state == "live")
+        sa.select(blobs).where(blobs.c.digest == digest, blobs.c.state == LIVE)
     ).first()
     return None if row is None else blob_of(row)
 
@@ -38,7 +39,7 @@ def find_linked(conn: Connection, repository: RepositoryId, digest: str) -> Blob
         .where(
             repository_blobs.c.repository_id == repository,
             blobs.c.digest == digest,
-            blobs.c.state == "live",
+            blobs.c.state == LIVE,
         )
     ).first()
     return None if row is None else blob_of(row)
@@ -57,7 +58,7 @@ def linked_sizes(
             .where(
                 repository_blobs.c.repository_id == repository,
                 blobs.c.digest.in_(wanted[start : start + _BATCH]),
-                blobs.c.state == "live",
+                blobs.c.state == LIVE,
             )
         )
         found.update((digest, size) for digest, size in rows)
@@ -139,7 +140,7 @@ def repositories_with(
         .join(namespaces, namespaces.c.id == repositories.c.namespace_id)
         .where(
             blobs.c.digest == digest,
-            blobs.c.state == "live",
+            blobs.c.state == LIVE,
             repositories.c.instance_id == instance,
             repositories.c.deleted_at.is_(None),
         )

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from entrepot.metadata.database import Database
 from entrepot.metadata.schema import (
+    LIVE,
     blobs,
     manifests,
     namespaces,
@@ -85,7 +86,7 @@ def _blob() -> sa.Select[Any]:
         )
         .correlate(repositories, blobs)
     )
-    live = sa.and_(blobs.c.digest == sa.bindparam("digest"), blobs.c.state == "live", linked)
+    live = sa.and_(blobs.c.digest == sa.bindparam("digest"), blobs.c.state == LIVE, linked)
     return (
         sa.select(
             *_REPOSITORY,

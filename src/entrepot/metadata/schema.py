@@ -23,6 +23,8 @@ SCHEMA = MetaData(
 )
 
 LIVING = sa.text("deleted_at IS NULL")
+# A literal, not a bound value: only so may the planner use the partial index over live blobs.
+LIVE: sa.ColumnElement[str] = sa.literal_column("'live'", NameText)
 
 
 def _id() -> "Column[int]":
