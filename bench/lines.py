@@ -1,0 +1,126 @@
+"""The catalogue: every line that is measured, its unit, and the goal of DESIGN §10 beside distribution v3.1."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+GOAL_PEER = "distribution-v3"
+ANY = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the report.
+
+    `measure` names the value that is compared; `goals` maps our number of processes (ANY: whichever) to the ratio to
+    reach beside GOAL_PEER (at least it where higher is better); `cpu_goal` is the ratio CPU must not pass;
+    `limit` is an absolute bound on `measure`.
+    """
+
+    name: str
+    group: str
+    title: str
+    measure: str
+    unit: str
+    higher_is_better: bool = True
+    cpu_measure: str | None = None
+    goals: Mapping[int, float] = field(default_factory=dict)
+    cpu_goal: float | None = None
+    limit: float | None = None
+
+    def goal(self, processes: int) -> float | None:
+        """The ratio that this number of our processes has to reach."""
+        return self.goals.get(processes, self.goals.get(ANY))
+
+
+def _requests(name: str, title: str, goals: Mapping[int, float]) -> Line:
+    return Line(name, "small", title, "rate", "requests/s", cpu_measure="cpu_us", goals=goals)
+
+
+def _bytes(
+    name: str, group: str, title: str, goal: float | None, cpu_goal: float | None = None
+) -> Line:
+    return Line(
+        name,
+        group,
+        title,
+        "rate",
+        "MiB/s",
+        cpu_measure="cpu_s_per_gib",
+        goals={} if goal is None else {ANY: goal},
+        cpu_goal=cpu_goal,
+    )
+
+
+def _milliseconds(name: str, title: str, limit: float | None) -> Line:
+    return Line(name, "lists", title, "p99_ms", "ms (p99)", higher_is_better=False, limit=limit)
+
+
+LINES: tuple[Line, ...] = (
+    _requests("manifest-tag", "manifest GET by tag", {1: 4.0, 2: 5.0}),
+    _requests("manifest-digest", "manifest GET by digest", {1: 4.0, 2: 5.0}),
+    _requests("manifest-head", "manifest HEAD by tag", {1: 4.0, 2: 5.0}),
+    _requests("blob-head", "blob HEAD", {1: 3.0}),
+    _requests("blob-1k", "blob GET 1 KiB", {1: 10.0}),
+    _bytes("large-1", "large", "large blob GET x1", 0.95, 0.85),
+    _bytes("large-4", "large", "large blob GET x4", 1.0, 0.6),
+    _bytes("large-16", "large", "large blob GET x16", 1.0, 0.6),
+    _bytes(
+        "large-16-discard", "large", "large blob GET x16, discarded in the client's kernel", None
+    ),
+    _bytes("tls-1", "tls", "large blob GET x1, TLS", 1.0),
+    _bytes("tls-4", "tls", "large blob GET x4, TLS", 1.0),
+    _bytes("tls-16", "tls", "large blob GET x16, TLS", 1.0),
+    _bytes("upload-patch-1", "upload", "upload POST PATCH PUT x1", 1.4, 0.75),
+    _bytes("upload-patch-4", "upload", "upload POST PATCH PUT x4", 1.4, 0.75),
+    _bytes("upload-put-1", "upload", "upload POST PUT x1", 1.4, 0.75),
+    _bytes("upload-put-4", "upload", "upload POST PUT x4", 1.4, 0.75),
+    _bytes("upload-stream-1", "upload", "upload as Docker Engine (chunked coding) x1", 1.4, 0.75),
+    _bytes("crowd", "crowd", "crowd pull, plain", None),
+    _bytes("crowd-tls", "crowd", "crowd pull, TLS", None),
+    Line("start-empty", "start", "start to first answer, empty", "seconds", "s", False, limit=1.5),
+    Line(
+        "start-again", "start", "start to first answer, with data", "seconds", "s", False, limit=1.5
+    ),
+    Line(
+        "start-million",
+        "start",
+        "start to first answer, 1 M tags",
+        "seconds",
+        "s",
+        False,
+        limit=1.5,
+    ),
+    Line(
+        "memory-idle",
+        "start",
+        "memory, idle (PSS, all processes)",
+        "pss_mib",
+        "MiB",
+        False,
+        limit=80,
+    ),
+    _milliseconds("tags-first", "tags/list, first page of 100", 50),
+    _milliseconds("tags-middle", "tags/list, middle page", 50),
+    _milliseconds("tags-last", "tags/list, last page", 50),
+    _milliseconds("catalog-first", "catalog, first page of 100", 50),
+    _milliseconds("catalog-last", "catalog, last page", 50),
+)
+GROUPS: tuple[str, ...] = tuple(dict.fromkeys(line.group for line in LINES))
+
+
+def chosen(patterns: str) -> list[Line]:
+    """The lines that a comma-separated list of names, groups or shell patterns names; all of them for an empty one.
+
+    Raises:
+        ValueError: a pattern names nothing.
+    """
+    wanted = [pattern.strip() for pattern in patterns.split(",") if pattern.strip()]
+    for pattern in wanted:
+        if not any(_named(line, pattern) for line in LINES):
+            raise ValueError(f"no line {pattern!r}; groups: {', '.join(GROUPS)}")
+    return [line for line in LINES if not wanted or any(_named(line, each) for each in wanted)]
+
+
+def _named(line: Line, pattern: str) -> bool:
+    return line.group == pattern or fnmatchcase(line.name, pattern)
