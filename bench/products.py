@@ -72,6 +72,11 @@ class Product(Protocol):
         ...
 
 
+def clean_environment() -> dict[str, str]:
+    """Our environment without settings meant for another Entrepot than the measured one."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("ENTREPOT_")}
+
+
 def _run(argv: list[str], *, limit_seconds: float, **environment: str) -> str:
     try:
         done = subprocess.run(
@@ -80,7 +85,7 @@ def _run(argv: list[str], *, limit_seconds: float, **environment: str) -> str:
             text=True,
             timeout=limit_seconds,
             check=True,
-            env={**os.environ, **environment},
+            env={**clean_environment(), **environment},
         )
     except subprocess.CalledProcessError as error:
         lines = (error.stderr or error.stdout).strip().splitlines()

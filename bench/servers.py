@@ -6,13 +6,14 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench import procfs
 from bench.client import Client
 from bench.load.jobs import Target
-from bench.products import Launch, Product, Variant
+from bench.products import Launch, Product, Variant, clean_environment
 
 START_LIMIT_SECONDS = 60
 STOP_LIMIT_SECONDS = 20
@@ -92,16 +93,16 @@ class Server:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
-                env={**os.environ, **self.launch.environment},
+                env={**clean_environment(), **self.launch.environment},
             )
-        client = Client(self.target, None, None)
-        while not client.answers(self.launch.ready):
-            if self._process.poll() is not None:
-                raise StartFailed(f"{self.label} ended: {self.log_end()}")
-            if time.perf_counter() - started > START_LIMIT_SECONDS:
-                self.stop()
-                raise StartFailed(f"{self.label} gave no answer: {self.log_end()}")
-            time.sleep(0.005)
+        with closing(Client(self.target, None, None)) as client:
+            while not client.answers(self.launch.ready):
+                if self._process.poll() is not None:
+                    raise StartFailed(f"{self.label} ended: {self.log_end()}")
+                if time.perf_counter() - started > START_LIMIT_SECONDS:
+                    self.stop()
+                    raise StartFailed(f"{self.label} gave no answer: {self.log_end()}")
+                time.sleep(0.005)
         self.start_seconds = time.perf_counter() - started
 
     def stop(self) -> None:
