@@ -110,6 +110,11 @@ def cli_page() -> str | None:
     if importlib.util.find_spec(_ROOT_MODULE) is None:
         return None
     root: click.Command = importlib.import_module(_ROOT_MODULE).cli
+    return command_tree(root)
+
+
+def command_tree(root: click.Command) -> str:
+    """The page of a root command and all below it that is not hidden."""
     lines = ["# Command line", "", _NOTICE, ""]
     for path, command in _walk(("entrepot",), command=root):
         lines += _command(path, command)

@@ -143,7 +143,9 @@ def unknown(path: str) -> str:
 
 def unknown_variable(name: str) -> str:
     """The same for a name in the environment."""
-    return _unknown("variable", nearest(name, (*variables(), CONFIG_VARIABLE)))
+    known = [variable.removeprefix(PREFIX) for variable in (*variables(), CONFIG_VARIABLE)]
+    meant = nearest(name.removeprefix(PREFIX), known)
+    return _unknown("variable", meant and PREFIX + meant)
 
 
 def _homes(name: str) -> str | None:

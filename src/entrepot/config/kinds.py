@@ -4,6 +4,7 @@ A value comes as text (environment, flag, quoted in TOML) or as what TOML itself
 booleans, lists); both end here.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -87,10 +88,9 @@ def _read_bool(text: str) -> bool:
 
 
 def _read_int(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise ValueError("expected a whole number") from None
+    if re.fullmatch(r"-?[0-9]{1,20}", text.strip()) is None:
+        raise ValueError("expected a whole number")
+    return int(text)
 
 
 def _read_path(text: str) -> Path:

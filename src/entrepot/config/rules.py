@@ -79,10 +79,15 @@ def _admin_token(settings: Settings) -> str | None:
 
 
 def _two_listeners(settings: Settings) -> str | None:
-    listen = settings.http.listen
-    if listen != settings.admin_listen or (isinstance(listen, TcpAddress) and listen.port == 0):
-        return None
-    return "the admin listener needs an address of its own"
+    return "the admin listener needs an address of its own" if _collide(settings) else None
+
+
+def _collide(settings: Settings) -> bool:
+    http, admin = settings.http.listen, settings.admin_listen
+    if isinstance(http, TcpAddress) and isinstance(admin, TcpAddress):
+        everywhere = not http.is_loopback
+        return http.port == admin.port != 0 and (everywhere or http.host == admin.host)
+    return http == admin
 
 
 def _socket_path(path: Path) -> str | None:
@@ -108,7 +113,7 @@ def _one_key(settings: Settings) -> str | None:
 
 
 def _key_outside(settings: Settings) -> str | None:
-    if not settings.key_file.is_relative_to(settings.data.folder):
+    if not settings.key_file.resolve().is_relative_to(settings.data.folder.resolve()):
         return None
     return "the master key must lie outside the data folder, or every copy of the data has its key"
 

@@ -28,9 +28,9 @@ FILE_NAME: Final = "entrepot.toml"
 # `entrepot-…`; they are not meant for us and must not keep a server from starting.
 _INJECTED: Final = re.compile(
     PREFIX
-    + r"(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
+    + r"(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 )
-_INJECTED_PORT: Final = re.compile(r"(tcp|udp|sctp)://")
+_INJECTED_PORT: Final = re.compile(PREFIX + r"(\w+_)?PORT=(tcp|udp|sctp)://.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +59,10 @@ class Given:
 
 def parse_assignments(texts: Iterable[str]) -> dict[str, str]:
     """`section.key=value` texts to flags; the last of a name wins. Raises ConfigError for one without `=`."""
+    expected = "expected section.key=value"
     split = [text.partition("=") for text in texts]
     problems = tuple(
-        Problem(Origin(Layer.FLAG, "--set"), name, "expected section.key=value")
+        Problem(Origin(Layer.FLAG, "--set"), name if name in keys() else "", expected)
         for name, equals, _ in split
         if not equals
     )
@@ -108,14 +109,7 @@ def from_environment(source: Source) -> Iterator[Given | Problem]:
 
 
 def _is_injected(name: str, text: str) -> bool:
-    if _INJECTED.fullmatch(name) is None:
-        return False
-    return (
-        not name.endswith("_PORT")
-        or "_SERVICE_" in name
-        or bool(_INJECTED_PORT.match(text))
-        or text.isdigit()
-    )
+    return bool(_INJECTED.fullmatch(name) or _INJECTED_PORT.fullmatch(f"{name}={text}"))
 
 
 def from_file(path: Path) -> Iterator[Given | Problem]:
@@ -128,7 +122,7 @@ def from_file(path: Path) -> Iterator[Given | Problem]:
         yield Problem(origin, "", f"cannot read the file: {error.strerror}")
     except UnicodeDecodeError:
         yield Problem(origin, "", "the file is not UTF-8 text")
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOMLDecodeError, or a number with thousands of digits
         yield Problem(origin, "", f"the file is not TOML: {error}")
     else:
         lines = _line_numbers(text)

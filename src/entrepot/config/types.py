@@ -142,6 +142,8 @@ class Secret:
             raise ValueError(f"{HIDDEN} only stands for a secret in the output of `config show`")
         if any(character < " " or character == "\x7f" for character in text):
             raise ValueError("expected a secret without line breaks or other control characters")
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise ValueError("expected a secret in UTF-8")
         return cls(text)
 
     def reveal(self) -> str:
