@@ -1,0 +1,233 @@
+"""Policy documents: what is stored as written, read into statements the evaluator understands.
+
+A dialect brings a `Vocabulary`: how its documents are read, what it calls our permissions, and how it names a resource. Bootstrap
+gives all of them to `Vocabularies`. A document that cannot be read denies its user everything: a policy may be a prohibition.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from types import MappingProxyType
+
+import msgspec
+import structlog
+
+from entrepot.capabilities.access.wildcard import Wildcard
+from entrepot.model.access import Permission, Resource
+from entrepot.model.ids import Micros
+
+MAX_DOCUMENT = 64 * 1024  # characters
+MAX_STATEMENTS = 256
+_CACHED_DOCUMENTS = 4096
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+log = structlog.get_logger(__name__)
+
+
+class DocumentInvalid(ValueError):
+    """The policy document cannot be read; the text says why and where."""
+
+
+class Effect(StrEnum):
+    """What a statement does where it applies."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """When a statement applies. All that are given must hold."""
+
+    sources: tuple[IPv4Network | IPv6Network, ...] = ()  # empty: from anywhere
+    not_before: Micros | None = None
+    not_after: Micros | None = None
+
+    def hold(self, source: str, now: Micros, *, unknown: bool) -> bool:
+        """Whether they hold for a request from `source`; `unknown` is the answer where the address cannot be told."""
+        if self.not_before is not None and now < self.not_before:
+            return False
+        if self.not_after is not None and now >= self.not_after:
+            return False
+        if not self.sources:
+            return True
+        try:
+            address = ip_address(source)
+        except ValueError:
+            return unknown
+        mapped = getattr(address, "ipv4_mapped", None)
+        return any((mapped or address) in network for network in self.sources)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One rule of a document, with the words of its own dialect."""
+
+    effect: Effect
+    actions: tuple[Wildcard, ...]
+    resources: tuple[Wildcard, ...]
+    conditions: Conditions = Conditions()
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """A dialect's words as data.
+
+    `actions`: what the dialect calls each permission; a statement names a permission if it matches any of the words. A permission
+    without words cannot be given or taken by such documents. `resources`: the names of a resource, any of which may match.
+    `parse` raises DocumentInvalid.
+    """
+
+    dialect: str
+    parse: Callable[[str], tuple[Statement, ...]]
+    actions: Mapping[Permission, tuple[str, ...]]
+    resources: Callable[[Resource], Iterable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class BoundStatement:
+    """A statement with the vocabulary that says what its words mean."""
+
+    statement: Statement
+    vocabulary: Vocabulary
+
+    def names(self, permission: Permission, resource: Resource) -> bool:
+        """Whether it speaks of this permission on this resource."""
+        statement = self.statement
+        words = self.vocabulary.actions.get(permission, ())
+        if not any(pattern.matches(word) for word in words for pattern in statement.actions):
+            return False
+        names = tuple(self.vocabulary.resources(resource))
+        return any(pattern.matches(name) for name in names for pattern in statement.resources)
+
+
+# -- our own dialect --------------------------------------------------------------------------------------------------
+
+
+class _Rule(msgspec.Struct, forbid_unknown_fields=True):
+    effect: Effect
+    actions: list[str]
+    resources: list[str]
+    source: list[str] = []
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+
+
+class _Document(msgspec.Struct, forbid_unknown_fields=True):
+    statements: list[_Rule]
+
+
+def parse_native(text: str) -> tuple[Statement, ...]:
+    """Read `{"statements": [{"effect", "actions", "resources", "source"?, "not_before"?, "not_after"?}]}`.
+
+    Actions are names of `Permission`, resources `namespace`, `namespace/repository` or `*` for the whole tenant, all with `*`;
+    `source` lists networks, the times are RFC 3339 with a zone. Unknown fields and actions that match nothing are errors: a
+    misspelt prohibition must not be silently void. Raises DocumentInvalid.
+    """
+    if len(text) > MAX_DOCUMENT:
+        raise DocumentInvalid(f"a policy document is at most {MAX_DOCUMENT} characters")
+    try:
+        document = msgspec.json.decode(text, type=_Document)
+        if len(document.statements) > MAX_STATEMENTS:
+            raise DocumentInvalid(f"a policy has at most {MAX_STATEMENTS} statements")
+        return tuple(_statement(rule) for rule in document.statements)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise DocumentInvalid(str(error)) from error
+
+
+def _statement(rule: _Rule) -> Statement:
+    actions = tuple(map(Wildcard.parse, rule.actions))
+    for action in actions:
+        if not any(action.matches(permission) for permission in Permission):
+            raise DocumentInvalid(f"no action is called {action}")
+    return Statement(
+        effect=rule.effect,
+        actions=actions,
+        resources=tuple(map(Wildcard.parse, rule.resources)),
+        conditions=Conditions(
+            sources=tuple(map(ip_network, rule.source)),
+            not_before=_moment(rule.not_before),
+            not_after=_moment(rule.not_after),
+        ),
+    )
+
+
+def _moment(value: datetime | None) -> Micros | None:
+    if value is None:
+        return None
+    if value.tzinfo is None:
+        raise DocumentInvalid("a time needs its zone, such as 2026-01-31T00:00:00Z")
+    return Micros((value - _EPOCH) // timedelta(microseconds=1))
+
+
+def _native_resources(resource: Resource) -> tuple[str, ...]:
+    if resource.namespace_name and resource.path:
+        return (f"{resource.namespace_name}/{resource.path}",)
+    return (resource.namespace_name,)  # empty for a tenant: only "*" matches it
+
+
+NATIVE = Vocabulary(
+    dialect="entrepot",
+    parse=parse_native,
+    actions=MappingProxyType({permission: (permission.value,) for permission in Permission}),
+    resources=_native_resources,
+)
+
+
+# -- all dialects -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a set of documents says. `is_readable` False: at least one could not be read, so everything is denied."""
+
+    statements: tuple[BoundStatement, ...] = ()
+    is_readable: bool = True
+
+
+NO_POLICIES = Reading()
+
+
+@dataclass(frozen=True)
+class Vocabularies:
+    """Every dialect this process can read; parsed documents are remembered."""
+
+    vocabularies: tuple[Vocabulary, ...] = (NATIVE,)
+    _parsed: Callable[[str, str], Reading] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        by_name = {vocabulary.dialect: vocabulary for vocabulary in self.vocabularies}
+
+        @lru_cache(maxsize=_CACHED_DOCUMENTS)
+        def parsed(dialect: str, document: str) -> Reading:
+            vocabulary = by_name.get(dialect)
+            if vocabulary is None:
+                log.error("policy unreadable", dialect=dialect, reason="unknown dialect")
+                return Reading(is_readable=False)
+            try:
+                statements = vocabulary.parse(document)
+            except DocumentInvalid as error:
+                log.error("policy unreadable", dialect=dialect, reason=str(error)[:300])  # noqa: TRY400
+                return Reading(is_readable=False)
+            return Reading(tuple(BoundStatement(s, vocabulary) for s in statements))
+
+        object.__setattr__(self, "_parsed", parsed)
+
+    def read(self, documents: Iterable[tuple[str, str]]) -> Reading:
+        """The statements of all (dialect, document) pairs."""
+        readings = [self._parsed(dialect, document) for dialect, document in documents]
+        return Reading(
+            statements=tuple(s for reading in readings for s in reading.statements),
+            is_readable=all(reading.is_readable for reading in readings),
+        )
+
+    def check(self, dialect: str, document: str) -> None:
+        """Whether a document may be stored. Raises DocumentInvalid."""
+        for vocabulary in self.vocabularies:
+            if vocabulary.dialect == dialect:
+                vocabulary.parse(document)
+                return
+        raise DocumentInvalid(f"no policy dialect is called {dialect}")

@@ -1,0 +1,157 @@
+"""The one evaluator (DESIGN section 7): pure, from what is known about a caller to allowed or not, and why.
+
+Order: explicit deny; tenant's owner and administrators; then any of grant, policy, service account's permissions, public
+visibility; else deny.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from entrepot.capabilities.access.documents import NO_POLICIES, Effect, Reading
+from entrepot.model.access import Level, Permission, Resource, Role
+from entrepot.model.ids import Micros, NamespaceId, RepositoryId, TenantId
+
+# Only the root tenant's owner and administrators have these; no document, grant or account gives them.
+DEPLOYMENT_PERMISSIONS: Final = frozenset({Permission.DEPLOYMENT_MANAGE, Permission.QUOTA_MANAGE})
+# What a grant's level gives on a repository, and what else it gives where it stands on the namespace.
+_ON_REPOSITORY: Final[Mapping[Permission, Level]] = {
+    Permission.PULL: Level.READ,
+    Permission.PUSH: Level.EDIT,
+    Permission.DELETE: Level.EDIT,
+    Permission.REPOSITORY_MANAGE: Level.MANAGE,
+}
+_ON_NAMESPACE: Final[Mapping[Permission, Level]] = {
+    **_ON_REPOSITORY,
+    Permission.NAMESPACE_READ: Level.READ,
+    Permission.REPOSITORY_CREATE: Level.EDIT,
+    Permission.NAMESPACE_MANAGE: Level.MANAGE,
+}
+_LONG_AGO = Micros(0)
+INACTIVE: Final = "inactive"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Allowed or not. `reason` names the rule, for logs and `explain`; clients never see it."""
+
+    allowed: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What is known about a caller at one moment.
+
+    `is_active` False: disabled, deleted, expired or of a deleted tenant; nothing at all is allowed. `role` None: no user
+    (anonymous, service account). `permissions`: of a service account, by namespace.
+    """
+
+    is_active: bool = True
+    is_system: bool = False
+    is_anonymous: bool = False
+    tenant: TenantId | None = None
+    role: Role | None = None
+    is_root_tenant: bool = False
+    namespace_grants: Mapping[NamespaceId, Level] = field(default_factory=dict)
+    repository_grants: Mapping[RepositoryId, Level] = field(default_factory=dict)
+    policies: Reading = NO_POLICIES
+    permissions: Mapping[NamespaceId, frozenset[Permission]] = field(default_factory=dict)
+    may_pull_public: bool = True
+    source: str = ""
+    now: Micros = _LONG_AGO
+
+    @property
+    def is_administrator(self) -> bool:
+        """Whether a user runs the tenant."""
+        return self.role in (Role.OWNER, Role.ADMINISTRATOR)
+
+
+NOBODY = Rights(is_active=False)
+EVERYTHING = Rights(is_system=True)
+
+
+def decide(rights: Rights, permission: Permission, resource: Resource) -> Decision:
+    """Whether a caller with these rights has the permission on the resource."""
+    if rights.is_system:
+        return Decision(allowed=True, reason="system")
+    if denied := _denial(rights, permission, resource):
+        return Decision(allowed=False, reason=denied)
+    if permission in DEPLOYMENT_PERMISSIONS:
+        reason = _by_root(rights)
+    else:
+        reason = (
+            _by_standing(rights, permission, resource)
+            or _by_grant(rights, permission, resource)
+            or _by_policy(rights, permission, resource)
+            or _by_account(rights, permission, resource)
+            or _by_visibility(rights, permission, resource)
+        )
+    return Decision(allowed=reason is not None, reason=reason or "no rule")
+
+
+def _denial(rights: Rights, permission: Permission, resource: Resource) -> str | None:
+    if not rights.is_active:
+        return INACTIVE
+    if not rights.policies.is_readable:
+        return "unreadable policy"
+    for bound in rights.policies.statements:
+        if (
+            bound.statement.effect is Effect.DENY
+            and bound.statement.conditions.hold(rights.source, rights.now, unknown=True)
+            and bound.names(permission, resource)
+        ):
+            return "explicit deny"
+    return None
+
+
+def _by_root(rights: Rights) -> str | None:
+    return "root administrator" if rights.is_root_tenant and rights.is_administrator else None
+
+
+def _by_standing(rights: Rights, permission: Permission, resource: Resource) -> str | None:
+    if rights.is_administrator and rights.tenant is not None and rights.tenant == resource.tenant:
+        return "administrator"
+    if permission is Permission.CATALOG and not rights.is_anonymous:
+        return "catalog"  # it lists only what may be read
+    return None
+
+
+def _by_grant(rights: Rights, permission: Permission, resource: Resource) -> str | None:
+    none = Level.NONE
+    if (needed := _ON_NAMESPACE.get(permission)) is None or resource.namespace is None:
+        return None
+    if rights.namespace_grants.get(resource.namespace, none) >= needed:
+        return "grant on the namespace"
+    if (needed := _ON_REPOSITORY.get(permission)) is None or resource.repository is None:
+        return None
+    if rights.repository_grants.get(resource.repository, none) >= needed:
+        return "grant on the repository"
+    return None
+
+
+def _by_policy(rights: Rights, permission: Permission, resource: Resource) -> str | None:
+    # A tenant's documents give rights on its own things only: names say nothing about whose they are.
+    if rights.tenant is None or rights.tenant != resource.tenant:
+        return None
+    for bound in rights.policies.statements:
+        if (
+            bound.statement.effect is Effect.ALLOW
+            and bound.statement.conditions.hold(rights.source, rights.now, unknown=False)
+            and bound.names(permission, resource)
+        ):
+            return "policy"
+    return None
+
+
+def _by_account(rights: Rights, permission: Permission, resource: Resource) -> str | None:
+    if resource.namespace is None:
+        return None
+    given = rights.permissions.get(resource.namespace, frozenset())
+    return "account permission" if permission in given else None
+
+
+def _by_visibility(rights: Rights, permission: Permission, resource: Resource) -> str | None:
+    if permission is not Permission.PULL or not resource.is_public:
+        return None
+    return "public" if rights.may_pull_public else None

@@ -1,0 +1,222 @@
+"""What decides who may do what: standing, policies, grants, accounts' permissions; and the same as a condition for lists."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from entrepot.metadata.schema import (
+    access_keys,
+    account_permissions,
+    accounts,
+    grants,
+    group_members,
+    groups,
+    namespaces,
+    policies,
+    policy_attachments,
+    repositories,
+    tenants,
+    users,
+)
+from entrepot.model.access import AccountKind, Level, Permission, Role
+from entrepot.model.ids import (
+    AccountId,
+    InstanceId,
+    Micros,
+    NamespaceId,
+    RepositoryId,
+    TenantId,
+    UserId,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class UserStanding:
+    """A user, living or not. `is_active`: enabled, and neither the user nor the tenant deleted."""
+
+    user: UserId
+    tenant: TenantId
+    name: str
+    role: Role
+    is_active: bool
+    is_root_tenant: bool
+    credential_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStanding:
+    """An account, living or not. `is_active`: enabled, and neither it nor the tenant deleted; expiry is apart."""
+
+    account: AccountId
+    kind: AccountKind
+    instance: InstanceId
+    tenant: TenantId
+    user: UserId  # who made it
+    username: str
+    is_active: bool
+    expires_at: Micros | None
+
+    def is_good_at(self, moment: Micros) -> bool:
+        """Whether it may log in at that moment, as far as its own row tells."""
+        return self.is_active and (self.expires_at is None or moment < self.expires_at)
+
+
+USER_COLUMNS = (
+    users.c.id.label("user_id"),
+    users.c.tenant_id,
+    users.c.name.label("user_name"),
+    users.c.role,
+    sa.and_(users.c.enabled, users.c.deleted_at.is_(None), tenants.c.deleted_at.is_(None)).label(
+        "is_active"
+    ),
+    tenants.c.is_root,
+    users.c.credential_version,
+)
+ACCOUNT_COLUMNS = (
+    accounts.c.id.label("account_id"),
+    accounts.c.kind,
+    accounts.c.instance_id,
+    accounts.c.tenant_id,
+    accounts.c.user_id,
+    accounts.c.username,
+    sa.and_(
+        accounts.c.enabled, accounts.c.deleted_at.is_(None), tenants.c.deleted_at.is_(None)
+    ).label("is_active"),
+    accounts.c.expires_at,
+)
+
+
+def user_standing(conn: Connection, user: UserId) -> UserStanding | None:
+    """The user's standing; None where there never was one."""
+    query = sa.select(*USER_COLUMNS).join_from(users, tenants).where(users.c.id == user)
+    row = conn.execute(query).first()
+    return None if row is None else standing_of_user(row)
+
+
+def account_standing(conn: Connection, account: AccountId) -> AccountStanding | None:
+    """The account's standing; None where there never was one."""
+    query = sa.select(*ACCOUNT_COLUMNS).join_from(accounts, tenants).where(accounts.c.id == account)
+    row = conn.execute(query).first()
+    return None if row is None else standing_of_account(row)
+
+
+def key_is_good(conn: Connection, key: int, moment: Micros) -> bool:
+    """Whether the access key is enabled, living and not expired; says nothing of its user."""
+    query = sa.select(access_keys.c.id).where(
+        access_keys.c.id == key,
+        access_keys.c.enabled,
+        access_keys.c.deleted_at.is_(None),
+        sa.or_(access_keys.c.expires_at.is_(None), access_keys.c.expires_at > moment),
+    )
+    return conn.execute(query).first() is not None
+
+
+def policy_documents(conn: Connection, user: UserId) -> list[tuple[str, str]]:
+    """(dialect, document) of every living policy attached to the user or a living group of theirs."""
+    in_groups = (
+        sa.select(group_members.c.group_id)
+        .join(groups, groups.c.id == group_members.c.group_id)
+        .where(group_members.c.user_id == user, groups.c.deleted_at.is_(None))
+    )
+    attached = sa.select(policy_attachments.c.policy_id).where(
+        sa.or_(
+            policy_attachments.c.user_id == user,
+            policy_attachments.c.group_id.in_(in_groups),
+        )
+    )
+    query = (
+        sa.select(policies.c.dialect, policies.c.document)
+        .where(policies.c.id.in_(attached), policies.c.deleted_at.is_(None))
+        .order_by(policies.c.id)
+    )
+    return [(row.dialect, row.document) for row in conn.execute(query)]
+
+
+def grant_levels(
+    conn: Connection, user: UserId, namespace: NamespaceId | None = None
+) -> tuple[Mapping[NamespaceId, Level], Mapping[RepositoryId, Level]]:
+    """The user's grants by namespace and by repository; of one namespace only, if given."""
+    query = sa.select(grants.c.namespace_id, grants.c.repository_id, grants.c.level).where(
+        grants.c.user_id == user
+    )
+    if namespace is not None:
+        query = query.where(grants.c.namespace_id == namespace)
+    by_namespace: dict[NamespaceId, Level] = {}
+    by_repository: dict[RepositoryId, Level] = {}
+    for namespace_id, repository_id, level in conn.execute(query):
+        if repository_id is None:
+            by_namespace[NamespaceId(namespace_id)] = Level(level)
+        else:
+            by_repository[RepositoryId(repository_id)] = Level(level)
+    return by_namespace, by_repository
+
+
+def account_actions(
+    conn: Connection, account: AccountId
+) -> Mapping[NamespaceId, frozenset[Permission]]:
+    """What a service account may do, by namespace. Names that are no permission give nothing."""
+    query = sa.select(account_permissions.c.namespace_id, account_permissions.c.actions).where(
+        account_permissions.c.account_id == account
+    )
+    known = frozenset(Permission)
+    return {
+        NamespaceId(namespace): frozenset(Permission(name) for name in actions if name in known)
+        for namespace, actions in conn.execute(query)
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Visibility:
+    """Which repositories a list may show, in a form that SQL can use. The empty one shows nothing."""
+
+    everything: bool = False
+    tenants: frozenset[TenantId] = frozenset()  # all of these tenants' repositories
+    namespaces: frozenset[NamespaceId] = frozenset()
+    repositories: frozenset[RepositoryId] = frozenset()
+    public: bool = False
+
+
+def visible(visibility: Visibility) -> sa.ColumnElement[bool]:
+    """A condition for a query over `repositories` joined with `namespaces`."""
+    if visibility.everything:
+        return sa.true()
+    choices: list[sa.ColumnElement[bool]] = []
+    if visibility.tenants:
+        choices.append(namespaces.c.tenant_id.in_(sorted(visibility.tenants)))
+    if visibility.namespaces:
+        choices.append(repositories.c.namespace_id.in_(sorted(visibility.namespaces)))
+    if visibility.repositories:
+        choices.append(repositories.c.id.in_(sorted(visibility.repositories)))
+    if visibility.public:
+        choices.append(sa.func.coalesce(repositories.c.is_public, namespaces.c.is_public))
+    return sa.or_(sa.false(), *choices)
+
+
+def standing_of_user(row: Any) -> UserStanding:
+    """The record of a row with `USER_COLUMNS`."""
+    return UserStanding(
+        user=UserId(row.user_id),
+        tenant=TenantId(row.tenant_id),
+        name=row.user_name,
+        role=Role(row.role),
+        is_active=bool(row.is_active),
+        is_root_tenant=bool(row.is_root),
+        credential_version=row.credential_version,
+    )
+
+
+def standing_of_account(row: Any) -> AccountStanding:
+    """The record of a row with `ACCOUNT_COLUMNS`."""
+    return AccountStanding(
+        account=AccountId(row.account_id),
+        kind=AccountKind(row.kind),
+        instance=InstanceId(row.instance_id),
+        tenant=TenantId(row.tenant_id),
+        user=UserId(row.user_id),
+        username=row.username,
+        is_active=bool(row.is_active),
+        expires_at=None if row.expires_at is None else Micros(row.expires_at),
+    )
