@@ -4,6 +4,7 @@ import argparse
 import datetime as dt
 import resource
 import shutil
+import signal
 import sys
 import tempfile
 from dataclasses import replace
@@ -104,6 +105,9 @@ def main() -> None:
         sys.exit(str(error))
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # stop servers and report, as on Ctrl-C
     BINARIES.mkdir(parents=True, exist_ok=True)
     there, versions = products(given)
     facts = report.machine()

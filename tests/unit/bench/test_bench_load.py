@@ -1,12 +1,13 @@
 """The load generator against the trivial responder, through real processes and sockets."""
 
+import socket
 import subprocess
 import sys
 
 import pytest
 from bench.driver import DriverFailed, drive
 from bench.groups.small import listens
-from bench.load.jobs import Pull, Requests, Target
+from bench.load.jobs import Crowd, Pull, Requests, Target
 from bench.servers import free_port
 
 
@@ -45,3 +46,21 @@ def test_bodies_are_counted_by_the_byte(responder):
     total, _, _ = drive([job], limit_seconds=20, measured=lambda: None)
     assert (total.errors, total.units % 100) == (0, 0)
     assert total.units > 0
+
+
+def test_a_crowd_counts_every_client_once_as_done_or_as_an_error(responder):
+    good = Crowd(responder, _request(responder), 100, clients=30, limit_seconds=10)
+    bad = Crowd(responder, _request(responder), 99, clients=20, limit_seconds=10)
+    total, _, _ = drive([good, bad], limit_seconds=30, measured=lambda: None)
+    assert (total.units, sum(total.histogram.values())) == (3000, 30)
+    assert total.errors == 20
+    assert "answer 200" in total.first_error
+
+
+def test_a_client_that_is_never_answered_is_an_error_when_the_time_is_up():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        target = Target("127.0.0.1", silent.getsockname()[1])
+        job = Crowd(target, _request(target), 100, clients=3, limit_seconds=0.2)
+        total, _, _ = drive([job], limit_seconds=30, measured=lambda: None)
+    assert (total.units, total.errors) == (0, 3)
+    assert total.first_error == "not done after 0.2 s, waiting for the answer"
