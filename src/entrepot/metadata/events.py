@@ -66,3 +66,9 @@ def purge(conn: Connection, before: Micros, *, limit: int = 1000) -> int:
         .limit(limit)
     )
     return conn.execute(events.delete().where(events.c.id.in_(old))).rowcount
+
+
+def is_purge_wanted(conn: Connection, before: Micros) -> bool:
+    """Whether `purge` would find something."""
+    old = sa.exists().where(events.c.happened_at < before)
+    return bool(conn.execute(sa.select(old)).scalar())

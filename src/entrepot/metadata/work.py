@@ -1,9 +1,11 @@
-"""Executions and tasks as rows: deferring work, watching it, cancelling it, forgetting it.
+"""Executions and tasks as rows: deferring work, cancelling it, retrying it, forgetting it.
 
-What a worker does with tasks (claim, heartbeat, finish) is in `leases.py`; when a schedule starts them in `schedules.py`.
-Every function here is for use inside `db.write` or `db.read`.
+What a worker does with tasks (claim, heartbeat, finish) is in `leases.py`, what is shown of them in `executions.py`, when they
+start by the clock in `schedules.py`. Every function is for use inside `db.write`.
 """
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,11 +14,16 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from entrepot.metadata.database import now
 from entrepot.metadata.schema import executions, tasks
-from entrepot.model.ids import ExecutionId, TaskId
-from entrepot.model.work import NewTask, Status
+from entrepot.model.errors import LeaseLost, TaskUnknown
+from entrepot.model.ids import ExecutionId, Micros, TaskId, TenantId
+from entrepot.model.work import NewTask, Status, Task
 
-WAKE_CHANNEL = "jobs"  # hints on it carry a task kind; workers poll as well
 FINAL = tuple(status.value for status in Status if status.is_final)
+
+# As literals, because only those let SQLite use the partial indexes.
+PENDING: sa.ColumnElement[str] = sa.literal_column("'pending'")
+RUNNING: sa.ColumnElement[str] = sa.literal_column("'running'")
+WAKE_CHANNEL = "jobs"  # hints on it carry a task's kind; workers also poll
 
 
 def defer(conn: Connection, task: NewTask) -> TaskId | None:
@@ -42,6 +49,8 @@ def defer(conn: Connection, task: NewTask) -> TaskId | None:
         return None
     if task.execution is not None:
         _reopen(conn, task.execution)
+    if task.delay_seconds <= 0:
+        _wake(conn, task.kind)
     return TaskId(int(found))
 
 
@@ -57,10 +66,190 @@ def _insert(conn: Connection, row: dict[str, Any]) -> sa.Insert:
     )
 
 
+def _wake(conn: Connection, kind: str) -> None:
+    """What `Database.notify` does, for those who have the connection alone."""
+    if conn.dialect.name == "postgresql":
+        message = f"{WAKE_CHANNEL} {kind}"
+        conn.execute(sa.text("SELECT pg_notify('entrepot', :message)"), {"message": message})
+    else:
+        conn.info["link"].hints.append((WAKE_CHANNEL, kind))
+
+
 def _reopen(conn: Connection, execution: ExecutionId) -> None:
-    """An execution that was over runs again when it is given another task."""
+    """An execution that was over goes on when it is given another task."""
     conn.execute(
         executions.update()
         .where(executions.c.id == execution, executions.c.status.in_(FINAL))
         .values(status=Status.RUNNING.value, finished_at=None)
     )
+
+
+def start_execution(
+    conn: Connection,
+    kind: str,
+    *,
+    target: str,
+    trigger: str,
+    actor: str,
+    tenant: TenantId | None,
+    tasks: Iterable[NewTask],
+) -> ExecutionId:
+    """One run of something, made of tasks (more may be deferred into it while it runs). Without any it has succeeded already."""
+    moment = now(conn)
+    key = ExecutionId(
+        conn.execute(
+            executions.insert()
+            .values(
+                kind=kind,
+                tenant_id=tenant,
+                target=target,
+                trigger=trigger,
+                actor=actor,
+                status=Status.PENDING.value,
+                summary={},
+                created_at=moment,
+            )
+            .returning(executions.c.id)
+        ).scalar_one()
+    )
+    if not [defer(conn, replace(task, execution=key)) for task in tasks]:
+        settle(conn, key)
+    return key
+
+
+def settle(conn: Connection, execution: ExecutionId) -> None:
+    """Make the execution's status what its tasks say. Called in every transaction that changes one of theirs."""
+
+    def has(status: Status) -> sa.Exists:
+        return sa.exists().where(tasks.c.execution_id == execution, tasks.c.status == status.value)
+
+    row = conn.execute(sa.select(*[has(status).label(status.value) for status in Status])).one()
+    present = {status for status, found in zip(Status, row, strict=True) if found}
+    status = _status_of(present)
+    moment = now(conn)
+    is_started = status is not Status.PENDING
+    conn.execute(
+        executions.update()
+        .where(executions.c.id == execution, executions.c.status != status.value)
+        .values(
+            status=status.value,
+            started_at=sa.func.coalesce(executions.c.started_at, moment) if is_started else None,
+            finished_at=moment if status.is_final else None,
+        )
+    )
+
+
+def _status_of(present: set[Status]) -> Status:
+    """The status of an execution whose tasks have these."""
+    if present & {Status.PENDING, Status.RUNNING}:
+        return Status.PENDING if present == {Status.PENDING} else Status.RUNNING
+    for status in (Status.FAILED, Status.CANCELLED):
+        if status in present:
+            return status
+    return Status.SUCCEEDED
+
+
+def check_lease(conn: Connection, task: Task) -> None:
+    """First thing in a task body's own transaction: LeaseLost unless this claim of the task still stands.
+
+    Under SQLite's writer and PostgreSQL's SERIALIZABLE the answer holds until the transaction ends.
+    """
+    held = sa.select(tasks.c.id).where(*held_by(task))
+    if conn.execute(held).first() is None:
+        raise LeaseLost(lease_name(task))
+
+
+def held_by(task: Task) -> tuple[sa.ColumnElement[bool], ...]:
+    """The fence: the row is still this claim's."""
+    return (
+        tasks.c.id == task.id,
+        tasks.c.status == Status.RUNNING.value,
+        tasks.c.lease_token == task.lease_token,
+    )
+
+
+def lease_name(task: Task) -> str:
+    """How LeaseLost names it."""
+    return f"task {task.id}"
+
+
+def cancel_task(conn: Connection, task: TaskId) -> Status:
+    """Cancel: at once while it waits; a running one is asked to stop; a finished one stays. What it is now. TaskUnknown."""
+    query = sa.select(tasks.c.status, tasks.c.execution_id).where(tasks.c.id == task)
+    row = conn.execute(query).first()
+    if row is None:
+        raise TaskUnknown(str(task))
+    _cancel(conn, tasks.c.id == task)
+    if row.execution_id is not None:
+        settle(conn, ExecutionId(row.execution_id))
+    return Status(conn.execute(query).one().status)
+
+
+def cancel_execution(conn: Connection, execution: ExecutionId) -> Status:
+    """Cancel all its tasks; it is over once the running ones have stopped. What it is now. TaskUnknown."""
+    query = sa.select(executions.c.status).where(executions.c.id == execution)
+    if conn.execute(query).first() is None:
+        raise TaskUnknown(str(execution))
+    _cancel(conn, tasks.c.execution_id == execution)
+    settle(conn, execution)
+    return Status(conn.execute(query).scalar_one())
+
+
+def _cancel(conn: Connection, which: sa.ColumnElement[bool]) -> None:
+    conn.execute(
+        tasks.update()
+        .where(which, tasks.c.status == Status.PENDING.value)
+        .values(status=Status.CANCELLED.value, finished_at=now(conn), cancel_requested=True)
+    )
+    conn.execute(
+        tasks.update()
+        .where(which, tasks.c.status == Status.RUNNING.value)
+        .values(cancel_requested=True)
+    )
+    _wake(conn, "")
+
+
+def retry(conn: Connection, task: TaskId) -> bool:
+    """Let a failed task wait again with all its attempts. False when it has not failed."""
+    changed = conn.execute(
+        tasks.update()
+        .where(tasks.c.id == task, tasks.c.status == Status.FAILED.value)
+        .values(
+            status=Status.PENDING.value,
+            attempts=0,
+            run_after=now(conn),
+            unique_key=None,  # another with the key may wait by now; this one was asked for by hand
+            finished_at=None,
+            cancel_requested=False,
+        )
+        .returning(tasks.c.execution_id)
+    ).first()
+    if changed is not None and changed.execution_id is not None:
+        settle(conn, ExecutionId(changed.execution_id))
+    return changed is not None
+
+
+def purge(conn: Connection, before: Micros, *, limit: int = 1000) -> int:
+    """Forget up to `limit` lone tasks, and as many tasks of executions, that were over before the moment; then executions
+    left without tasks. How many rows went: call again until 0."""
+    lone = sa.select(tasks.c.id).where(tasks.c.execution_id.is_(None), tasks.c.finished_at < before)
+    parts = (
+        sa.select(tasks.c.id)
+        .join(executions, executions.c.id == tasks.c.execution_id)
+        .where(executions.c.finished_at < before)
+    )
+    empty = sa.select(executions.c.id).where(
+        executions.c.finished_at < before,
+        ~sa.exists().where(tasks.c.execution_id == executions.c.id),
+    )
+    gone = 0
+    for table, old in ((tasks, lone), (tasks, parts), (executions, empty)):
+        gone += conn.execute(table.delete().where(table.c.id.in_(old.limit(limit)))).rowcount
+    return gone
+
+
+def is_purge_wanted(conn: Connection, before: Micros) -> bool:
+    """Whether `purge` would find something."""
+    old_tasks = sa.exists().where(tasks.c.execution_id.is_(None), tasks.c.finished_at < before)
+    old_executions = sa.exists().where(executions.c.finished_at < before)
+    return bool(conn.execute(sa.select(sa.or_(old_tasks, old_executions))).scalar())

@@ -1,0 +1,150 @@
+"""Keeping counts: the fold of deltas, the recount against the truth, and pulls counted in memory."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from entrepot.capabilities.operations.work import Handler, JobContext, Summary, Watch
+from entrepot.metadata import counters
+from entrepot.metadata.counters import Key
+from entrepot.metadata.database import Connection, Database
+from entrepot.model.errors import Unavailable
+
+FOLD = "counters.fold"
+RECOUNT = "counters.recount"
+_BATCH = 5000  # deltas a transaction: tens of milliseconds of SQLite's writer
+_SUBJECTS = 100  # recounted in a transaction
+
+_log = structlog.get_logger(__name__)
+
+
+async def _fold(ctx: JobContext) -> Summary:
+    total = 0
+    while True:
+        folded = await ctx.write(lambda conn: counters.fold(conn, limit=_BATCH))
+        total += folded
+        ctx.report(folded=total)
+        if folded < _BATCH:
+            return {"folded": total}
+
+
+FOLD_HANDLER = Handler(kind=FOLD, run=_fold, concurrency=1)
+FOLD_WATCH = Watch(FOLD, every_seconds=30.0, wanted=counters.is_fold_wanted)
+
+
+# -- recount ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How one count is recomputed from what it counts. Both functions run in a transaction."""
+
+    subject_kind: str
+    name: str
+    subjects: Callable[[Connection, int, int], Sequence[int]]  # (after, limit): ids above, in order
+    truth: Callable[[Connection, int], int]  # of one subject
+
+
+def recount_handler(counted: Sequence[Counted]) -> Handler:
+    """The handler that puts every count right and says in its summary how many were wrong."""
+
+    async def run(ctx: JobContext) -> Summary:
+        totals: Counter[str] = Counter(checked=0, wrong=0)
+        for one in counted:
+            await _recount(ctx, one, totals)
+        return dict(totals)
+
+    return Handler(kind=RECOUNT, run=run, concurrency=1)
+
+
+async def _recount(ctx: JobContext, one: Counted, totals: "Counter[str]") -> None:
+    after = 0
+
+    def step(conn: Connection) -> list[tuple[int, int]]:
+        return [
+            (
+                subject,
+                counters.correct(
+                    conn, one.subject_kind, subject, one.name, truth=one.truth(conn, subject)
+                ),
+            )
+            for subject in one.subjects(conn, after, _SUBJECTS)
+        ]
+
+    while drifts := await ctx.write(step):
+        after = drifts[-1][0]
+        for subject, drift in drifts:
+            totals["checked"] += 1
+            if drift:
+                totals["wrong"] += 1
+                _log.warning(
+                    "counter_corrected",
+                    subject=f"{one.subject_kind}:{subject}",
+                    counter=one.name,
+                    drift=drift,
+                )
+        ctx.report(**totals)
+
+
+# -- pulls ------------------------------------------------------------------------------------------------------------
+
+
+class PullCounter:
+    """Counts in memory and writes deltas every few seconds: a pull costs no write. kill -9 loses one interval at most.
+
+    Memory is bounded: beyond `max_keys` different counts in an interval (or an outage) further ones are lost and told by `lost`.
+    Belongs to one event loop.
+    """
+
+    def __init__(
+        self, db: Database, *, every_seconds: float = 10.0, max_keys: int = 100_000
+    ) -> None:
+        self._db = db
+        self._every_seconds = every_seconds
+        self._max_keys = max_keys
+        self._counts: dict[Key, int] = {}
+        self.lost = 0
+
+    def add(self, subject_kind: str, subject_id: int, name: str = "pulls", count: int = 1) -> None:
+        """Count. Never blocks, never fails."""
+        key = (subject_kind, subject_id, name)
+        if key in self._counts:
+            self._counts[key] += count
+        elif len(self._counts) < self._max_keys:
+            self._counts[key] = count
+        else:
+            self.lost += count
+
+    async def flush(self) -> None:
+        """Write what was counted. When the database does not answer it is kept for the next time, and Unavailable raised."""
+        taken, self._counts = self._counts, {}
+        if not taken:
+            return
+        try:
+            await self._db.write(lambda conn: counters.add_many(conn, taken))
+        except Exception:
+            for (kind, subject_id, name), count in taken.items():
+                self.add(kind, subject_id, name, count)
+            raise
+
+    async def run(self) -> None:
+        """Flush for ever; when cancelled, once more. For the server's task group."""
+        flushing: asyncio.Task[None] | None = None
+        try:
+            while True:
+                await asyncio.sleep(self._every_seconds)
+                flushing = asyncio.ensure_future(self._try_flush())
+                await asyncio.shield(flushing)  # cancelled half-way, its counts would be lost
+        finally:
+            if flushing is not None:
+                await flushing
+            await self._try_flush()
+
+    async def _try_flush(self) -> None:
+        try:
+            await self.flush()
+        except Unavailable:
+            _log.warning("pulls_not_written", waiting=len(self._counts), lost=self.lost)
