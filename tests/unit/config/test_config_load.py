@@ -296,6 +296,16 @@ def test_what_is_shown_reads_back_as_the_same_settings(folder):
     assert shown(after) == shown(before)
 
 
+def test_sizes_and_durations_are_shown_with_their_units_and_numbers_as_numbers(folder):
+    values = shown(load(Source(flags={"gc.scrub_rate": "33554432"}, cwd=folder)))
+
+    assert values["gc"]["scrub_rate"] == "32MiB"
+    assert values["auth"]["token_lifetime"] == "5m"
+    assert values["gc"]["batch"] == 100
+    assert values["http"]["insecure"] is False
+    assert values["http"]["trusted_proxies"] == []
+
+
 def test_assignments_are_read_and_the_last_of_a_name_wins():
     assert parse_assignments(["a.b=1", "c.d = x=y", "a.b=2"]) == {"a.b": "2", "c.d": " x=y"}
     with pytest.raises(ConfigError, match=r"root.password: expected section.key=value"):

@@ -119,6 +119,7 @@ def test_what_cannot_be_a_secret_is_refused(text):
     ("text", "shown"),
     [
         ("postgresql://me:hunter2@db:5432/x", "postgresql://me:***@db:5432/x"),
+        ("postgresql://me:hunter2:x@db/x", "postgresql://me:***@db/x"),
         ("postgresql://me@db/x", "postgresql://me@db/x"),
         ("postgresql://:hunter2@db/x", "postgresql://:***@db/x"),
         ("postgresql://me:hun@ter2@db/x", "postgresql://me:***@db/x"),
