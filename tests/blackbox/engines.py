@@ -1,7 +1,6 @@
 """containerd and dockerd of one test run: own sockets, own state, no network bridge, no cgroup service."""
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,8 +40,8 @@ state = "{folder}/state"
     with running(
         command, log=log, environment=surroundings.environment(), folder=folder
     ) as process:
-        reached = lambda: surroundings.attempt("ctr", "-a", socket, "version").status == 0  # noqa: E731 - a condition, not a function
-        wait_until(lambda: socket.exists() and reached(), process, log=log)
+        version = ["ctr", "-a", str(socket), "version"]
+        wait_until(lambda: surroundings.attempt(*version).status == 0, process, log=log)
         yield Containerd(socket, folder)
 
 
@@ -74,6 +73,6 @@ def dockerd(folder: Path, backend: Containerd, authority: Path) -> Iterator[str]
     with running(
         command, log=log, environment=surroundings.environment(), folder=folder
     ) as process:
-        answers = lambda: surroundings.attempt("docker", "version").status == 0  # noqa: E731 - a condition, not a function
-        wait_until(lambda: os.path.exists(f"{folder}/d.sock") and answers(), process, log=log)
+        version = ["docker", "version"]
+        wait_until(lambda: surroundings.attempt(*version).status == 0, process, log=log)
         yield address
