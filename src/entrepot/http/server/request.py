@@ -1,0 +1,218 @@
+"""From bytes to one request: llhttp's callbacks, and what we refuse beyond llhttp.
+
+llhttp reads heads and chunked bodies. A body with Content-Length is counted by `RequestBody`
+instead, with the length llhttp accepted; such a request is the last its parser sees.
+
+One rule prevents two readings of a message: the parser is fed no further than the next
+CRLF CRLF (`Cutter`). A head, and the end of a chunked body, can only end there, so nothing of
+the next message ever reaches the parser before this one is answered.
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Final
+
+import httptools
+
+from entrepot.http.server.limits import Limits
+
+_BLANK_LINE: Final = b"\r\n\r\n"
+_WATCHED: Final = frozenset(
+    [b"host", b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"expect"]
+)
+
+
+class BadRequest(Exception):
+    """The bytes are no request we serve: answer `status`, then close."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class Cutter:
+    """Finds where the parser must stop: after each CRLF CRLF, also one split over two reads."""
+
+    __slots__ = ("_seam",)
+
+    def __init__(self) -> None:
+        self._seam = b""
+
+    def cut(self, data: bytes, start: int) -> int:
+        """The end of the next piece of `data` from `start`; call once for every piece fed."""
+        if self._seam:
+            joined = self._seam + data[start : start + 3]
+            found = joined.find(_BLANK_LINE)
+            if found >= 0:
+                end = start + found + 4 - len(self._seam)
+                self._seam = joined[: found + 4][-3:]
+                return end
+        found = data.find(_BLANK_LINE, start)
+        end = len(data) if found < 0 else found + 4
+        tail = data[max(start, end - 3) : end]
+        self._seam = (self._seam + tail)[-3:]
+        return end
+
+
+class RequestParser:
+    """One message at a time: `feed` pieces, look at the fields, `reset` for the next message."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._llhttp = httptools.HttpRequestParser(self)
+        # Bound once: this is called for every piece of every request.
+        self._feed: Callable[[bytes], None] = self._llhttp.feed_data
+        self._refusal: BadRequest | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the message; llhttp itself is ready for the next one."""
+        self.target = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.watched: dict[bytes, bytes] = {}
+        self.head_complete = False
+        self.complete = False
+        self.chunks: list[bytes] = []
+        self.begun = self.upgrading = False
+
+    def feed(self, piece: bytes) -> None:
+        """Parse one piece that `Cutter` allowed. Raises BadRequest."""
+        try:
+            self._feed(piece)
+        except httptools.HttpParserUpgrade:
+            # Raised once the head is parsed. We never upgrade, so the message stays HTTP/1.1
+            # (RFC 9110 §7.8) and this parser has read its last.
+            self.upgrading = True
+        except httptools.HttpParserInvalidMethodError:
+            raise BadRequest(501, "unknown method") from None
+        except httptools.HttpParserCallbackError:
+            if self._refusal is None:
+                raise
+            raise self._refusal from None
+        except httptools.HttpParserError as error:
+            raise BadRequest(400, str(error)) from None
+
+    def _refuse(self, status: int, reason: str) -> BadRequest:
+        """Keep the refusal: llhttp turns what its callbacks raise into an error of its own."""
+        self._refusal = BadRequest(status, reason)
+        return self._refusal
+
+    # llhttp's callbacks
+
+    def on_message_begin(self) -> None:
+        if self.begun:
+            # Cannot happen while Cutter is right; if it ever does, refuse rather than guess.
+            raise self._refuse(400, "a second message before the first was answered")
+        self.begun = True
+
+    def on_url(self, data: bytes) -> None:
+        self.target += data
+        if len(self.target) > self._limits.target_bytes:
+            raise self._refuse(414, "target too long")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self.head_complete:
+            return  # a trailer: read, bounded, ignored
+        name = name.lower()
+        if value[-1:] in b" \t":
+            value = value.rstrip(b" \t")
+        self.headers.append((name, value))
+        if name in _WATCHED:
+            self._watch(name, value)
+        if len(self.headers) > self._limits.header_count:
+            raise self._refuse(431, "too many headers")
+
+    def _watch(self, name: bytes, value: bytes) -> None:
+        known = self.watched.get(name)
+        if known is None:
+            self.watched[name] = value
+        elif name == b"connection":
+            self.watched[name] = known + b"," + value
+        elif name != b"upgrade":
+            raise self._refuse(400, f"repeated {name.decode()}")
+
+    def on_headers_complete(self) -> None:
+        self.head_complete = True
+
+    def on_body(self, data: bytes) -> None:
+        self.chunks.append(data)
+
+    def on_message_complete(self) -> None:
+        self.complete = True
+
+    def checked(self) -> "Request":
+        """The request whose head is complete. Raises BadRequest."""
+        version = self._llhttp.get_http_version()
+        if version not in ("1.1", "1.0"):
+            raise BadRequest(505, "HTTP version")
+        method = sys.intern(self._llhttp.get_method().decode())
+        target, watched = self.target, self.watched
+        if method == "CONNECT":
+            raise BadRequest(405, "CONNECT")
+        if target[:1] != b"/" and not (target == b"*" and method == "OPTIONS"):
+            raise BadRequest(400, "only origin-form targets are served")
+        if b"#" in target or not target.isascii():
+            raise BadRequest(400, "invalid character in target")
+        if b"host" not in watched and version == "1.1":
+            raise BadRequest(400, "missing Host")
+        return Request(method, target, version, self.headers, watched)
+
+
+class Request:
+    """A request's head, checked.
+
+    `length` is the declared Content-Length in bytes, 0 without a body, None when the body is
+    chunked.
+    """
+
+    __slots__ = ("expects", "headers", "keep_alive", "length", "method", "target", "version")
+
+    def __init__(
+        self,
+        method: str,
+        target: bytes,
+        version: str,
+        headers: list[tuple[bytes, bytes]],
+        watched: dict[bytes, bytes],
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.version = version
+        self.headers = headers
+        self.length = _body_length(watched, version)
+        self.keep_alive = _keep_alive(watched.get(b"connection"), version)
+        self.expects = _expects_continue(watched.get(b"expect"), version)
+
+
+def _body_length(watched: dict[bytes, bytes], version: str) -> int | None:
+    """RFC 9112 §6.3, without its lenient branches."""
+    coding = watched.get(b"transfer-encoding")
+    length = watched.get(b"content-length")
+    if coding is None:
+        if length is None:
+            return 0
+        if not length.isdigit():
+            raise BadRequest(400, "invalid Content-Length")
+        return int(length)
+    if length is not None or version == "1.0":
+        raise BadRequest(400, "Transfer-Encoding not allowed here")
+    if coding.lower() != b"chunked":
+        raise BadRequest(501, "unknown transfer coding")
+    if b"upgrade" in watched:
+        raise BadRequest(501, "upgrade with a chunked body")
+    return None
+
+
+def _keep_alive(connection: bytes | None, version: str) -> bool:
+    if connection is None:
+        return version == "1.1"
+    options = {option.strip() for option in connection.lower().split(b",")}
+    return b"close" not in options and (version == "1.1" or b"keep-alive" in options)
+
+
+def _expects_continue(expect: bytes | None, version: str) -> bool:
+    if expect is None or version == "1.0":
+        return False
+    if expect.lower() != b"100-continue":
+        raise BadRequest(417, "unknown expectation")
+    return True
