@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from entrepot.capabilities.access.state import AccessState
+from entrepot.capabilities.content.hashers import LiveHashers
 from entrepot.config import Settings
 from entrepot.metadata.database import Database
+from entrepot.metadata.hot import HotReads
 from entrepot.ports.blobs import BlobStore
 
 T = TypeVar("T")
@@ -23,6 +25,8 @@ class Context:
     blobs: BlobStore
     pool: ThreadPoolExecutor  # for everything that blocks on the blob store, and for hashing
     access: AccessState  # epochs, signing keys, sealing, login throttle
+    hot: HotReads
+    hashers: LiveHashers
 
     async def blocking(self, call: Callable[[], T]) -> T:
         """Run a blocking call on the blob pool."""

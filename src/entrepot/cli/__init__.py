@@ -1,0 +1,1 @@
+"""Wire: the `entrepot` command."""

@@ -7,12 +7,12 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from entrepot.metadata.database import now
+from entrepot.metadata.namespaces import repository_of, select_repositories
 from entrepot.metadata.schema import (
     LIVE,
     blobs,
     manifest_references,
     manifests,
-    namespaces,
     repositories,
     repository_blobs,
 )
@@ -126,18 +126,9 @@ def repositories_with(
 ) -> Sequence[Repository]:
     """Living repositories of the instance that have the blob: candidates for a mount without a source."""
     rows = conn.execute(
-        sa.select(
-            repositories.c.id,
-            repositories.c.namespace_id,
-            namespaces.c.tenant_id,
-            namespaces.c.name.label("namespace_name"),
-            repositories.c.name.label("path"),
-            sa.func.coalesce(repositories.c.is_public, namespaces.c.is_public).label("is_public"),
-        )
-        .select_from(blobs)
-        .join(repository_blobs, repository_blobs.c.blob_id == blobs.c.id)
-        .join(repositories, repositories.c.id == repository_blobs.c.repository_id)
-        .join(namespaces, namespaces.c.id == repositories.c.namespace_id)
+        select_repositories()
+        .join(repository_blobs, repository_blobs.c.repository_id == repositories.c.id)
+        .join(blobs, blobs.c.id == repository_blobs.c.blob_id)
         .where(
             blobs.c.digest == digest,
             blobs.c.state == LIVE,
@@ -146,18 +137,7 @@ def repositories_with(
         )
         .limit(limit)
     )
-    return [
-        Repository(
-            id=row.id,
-            instance=instance,
-            namespace=row.namespace_id,
-            tenant=row.tenant_id,
-            namespace_name=row.namespace_name,
-            path=row.path,
-            is_public=bool(row.is_public),
-        )
-        for row in rows
-    ]
+    return [repository_of(row) for row in rows]
 
 
 def blob_of(row: Any) -> Blob:

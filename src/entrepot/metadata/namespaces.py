@@ -55,17 +55,16 @@ def list_namespaces(
     return [namespace_of(row) for row in conn.execute(query)]
 
 
-def count_namespaces(conn: Connection, instance: InstanceId, tenant: TenantId) -> int:
-    """Living namespaces of a tenant in an instance."""
-    return conn.execute(
+def count_namespaces(conn: Connection, instance: InstanceId, tenant: TenantId | None) -> int:
+    """Living namespaces in an instance, of one tenant or (None) of all."""
+    query = (
         sa.select(sa.func.count())
         .select_from(namespaces)
-        .where(
-            namespaces.c.instance_id == instance,
-            namespaces.c.tenant_id == tenant,
-            namespaces.c.deleted_at.is_(None),
-        )
-    ).scalar_one()
+        .where(namespaces.c.instance_id == instance, namespaces.c.deleted_at.is_(None))
+    )
+    if tenant is not None:
+        query = query.where(namespaces.c.tenant_id == tenant)
+    return conn.execute(query).scalar_one()
 
 
 def insert_namespace(
@@ -126,7 +125,7 @@ def has_repositories(conn: Connection, namespace: NamespaceId) -> bool:
 def find_repository(conn: Connection, instance: InstanceId, full_name: str) -> Repository | None:
     """The living repository of that full name."""
     row = conn.execute(
-        _repositories().where(
+        select_repositories().where(
             repositories.c.instance_id == instance,
             repositories.c.full_name == full_name,
             repositories.c.deleted_at.is_(None),
@@ -138,7 +137,9 @@ def find_repository(conn: Connection, instance: InstanceId, full_name: str) -> R
 def get_repository(conn: Connection, repository: RepositoryId) -> Repository | None:
     """The living repository of that id."""
     row = conn.execute(
-        _repositories().where(repositories.c.id == repository, repositories.c.deleted_at.is_(None))
+        select_repositories().where(
+            repositories.c.id == repository, repositories.c.deleted_at.is_(None)
+        )
     ).first()
     return None if row is None else repository_of(row)
 
@@ -187,7 +188,8 @@ def tombstone_repository(conn: Connection, repository: RepositoryId, at: Micros)
     )
 
 
-def _repositories() -> sa.Select[Any]:
+def select_repositories() -> sa.Select[Any]:
+    """Repositories with what their namespace says, for `repository_of`."""
     return sa.select(
         repositories.c.id,
         repositories.c.instance_id,

@@ -86,9 +86,10 @@ class BlobStore(Protocol):
         """Start an object. The key must never have been used."""
 
     def resume(self, key: ObjectKey, *, state: bytes, offset: int) -> Upload:
-        """Take up an upload at `offset`, dropping what lies behind it (an earlier holder died in mid-write).
+        """Take up an upload at `offset`. What lies behind it (an earlier holder died in mid-write) is dropped by the first
+        write or finish, not before: whoever held it last may have recorded more than the caller knew before this call.
 
-        `state` is what the last `save` gave (or b"" if `begin` was never followed by one: then offset is 0).
+        `state` is what the last `save` gave, b"" if there was none: then offset is 0, and an upload that was never begun is begun.
         If the object was already finished (the answer got lost) it can be finished again at that offset.
         Raises ObjectMissing if less than `offset` bytes are there, UploadHeld if somebody has it open.
         """

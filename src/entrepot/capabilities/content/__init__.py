@@ -1,0 +1,1 @@
+"""Pushing, pulling, listing and deleting what a repository holds."""

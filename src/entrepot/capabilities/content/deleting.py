@@ -1,0 +1,128 @@
+"""Deleting tags, manifests, blobs and repositories (distribution-spec 1.1, "Content Management").
+
+Nothing is removed here: tags end, manifests and repositories get their tombstone, links go, and the collector is told to look
+later. Until it has, `undelete` brings tags and manifests back.
+"""
+
+from entrepot.capabilities.content.linking import count_bytes
+from entrepot.capabilities.content.place import Place, existing, note, require, settle
+from entrepot.capabilities.context import Context
+from entrepot.metadata import blobs, counters, manifests, namespaces, reviews, tags
+from entrepot.metadata.database import Connection, now
+from entrepot.metadata.reviews import ReviewKind
+from entrepot.model.access import Caller, Permission
+from entrepot.model.content import Repository
+from entrepot.model.errors import (
+    BlobInUse,
+    BlobUnknown,
+    ManifestIndexed,
+    ManifestUnknown,
+)
+from entrepot.model.events import EventKind
+from entrepot.model.ids import Micros
+from entrepot.oci.digest import Digest
+
+
+async def _deletable(ctx: Context, caller: Caller, place: Place) -> Repository:
+    repository = await existing(ctx, caller, Permission.PULL, place)
+    await require(ctx, caller, Permission.DELETE, repository)
+    return repository
+
+
+async def delete_tag(ctx: Context, caller: Caller, place: Place, name: str) -> None:
+    """End the tag; the manifest stays. Raises ManifestUnknown, Denied."""
+    found = await _deletable(ctx, caller, place)
+    untagged_after = ctx.settings.gc.untagged_after
+
+    def write(conn: Connection) -> None:
+        repository = settle(conn, found, caller)
+        number = tags.end(conn, repository.id, name, Micros(now(conn)))
+        if number is None:
+            raise ManifestUnknown(name)
+        counters.add(conn, "repository", repository.id, "tags", -1)
+        if untagged_after is not None:
+            reviews.enqueue(
+                conn,
+                ReviewKind.MANIFEST,
+                number,
+                after_seconds=untagged_after.seconds,
+                reason="untagged",
+            )
+        note(conn, repository, caller, EventKind.TAG_DELETED, tag=name)
+
+    await ctx.db.write(write)
+
+
+async def delete_manifest(ctx: Context, caller: Caller, place: Place, digest: Digest) -> None:
+    """Delete the manifest and end its tags. Raises ManifestUnknown, ManifestIndexed, Denied."""
+    found = await _deletable(ctx, caller, place)
+    protect = ctx.settings.manifests.protect_indexed
+    keep = ctx.settings.history.keep.seconds
+
+    def write(conn: Connection) -> None:
+        repository = settle(conn, found, caller)
+        manifest = manifests.find(conn, repository.id, str(digest))
+        if manifest is None:
+            raise ManifestUnknown(str(digest))
+        if protect:
+            index = manifests.tagged_index_listing(conn, repository.id, str(digest))
+            if index is not None:
+                raise ManifestIndexed(str(digest), index)
+        at = Micros(now(conn))
+        ended = tags.end_all_of(conn, manifest.id, at)
+        if ended:
+            counters.add(conn, "repository", repository.id, "tags", -len(ended))
+        manifests.tombstone(conn, manifest.id, at)
+        count_bytes(conn, repository, -manifest.size)
+        reviews.enqueue(
+            conn, ReviewKind.MANIFEST, manifest.id, after_seconds=keep, reason="deleted"
+        )
+        note(
+            conn,
+            repository,
+            caller,
+            EventKind.MANIFEST_DELETED,
+            digest=str(digest),
+            details={"tags": ended},
+        )
+
+    await ctx.db.write(write)
+
+
+async def delete_blob(ctx: Context, caller: Caller, place: Place, digest: Digest) -> None:
+    """Take the blob from the repository. Raises BlobUnknown, BlobInUse (a manifest names it), Denied."""
+    found = await _deletable(ctx, caller, place)
+    delay = ctx.settings.gc.delay.seconds
+
+    def write(conn: Connection) -> None:
+        repository = settle(conn, found, caller)
+        blob = blobs.find_linked(conn, repository.id, str(digest))
+        if blob is None:
+            raise BlobUnknown(str(digest))
+        if blobs.used_by_living_manifest(conn, repository.id, str(digest)):
+            raise BlobInUse(str(digest))
+        blobs.unlink(conn, repository.id, blob.id)
+        count_bytes(conn, repository, -blob.size)
+        reviews.enqueue(conn, ReviewKind.BLOB, blob.id, after_seconds=delay, reason="unlinked")
+
+    await ctx.db.write(write)
+
+
+async def delete_repository(ctx: Context, caller: Caller, place: Place) -> None:
+    """One tombstone; the collector takes the content in batches. Raises RepositoryUnknown, Denied."""
+    found = await existing(ctx, caller, Permission.PULL, place)
+    await require(ctx, caller, Permission.REPOSITORY_MANAGE, found)
+    keep = ctx.settings.history.keep.seconds
+
+    def write(conn: Connection) -> None:
+        repository = settle(conn, found, caller)
+        namespaces.tombstone_repository(conn, repository.id, Micros(now(conn)))
+        counters.add(conn, "namespace", repository.namespace, "repositories", -1)
+        held = counters.value(conn, "repository", repository.id, "bytes")
+        counters.add(conn, "namespace", repository.namespace, "bytes", -held)
+        reviews.enqueue(
+            conn, ReviewKind.REPOSITORY, repository.id, after_seconds=keep, reason="deleted"
+        )
+        note(conn, repository, caller, EventKind.REPOSITORY_DELETED)
+
+    await ctx.db.write(write)

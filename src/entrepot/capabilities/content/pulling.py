@@ -1,0 +1,117 @@
+"""Reading manifests, blobs and lists. Every pull of a manifest or blob costs one metadata read and no write."""
+
+from dataclasses import dataclass
+
+from entrepot.capabilities.content.place import Place, absent, existing, require
+from entrepot.capabilities.context import Context
+from entrepot.metadata import catalog, manifests, tags
+from entrepot.metadata.database import Connection
+from entrepot.model.access import Caller, Permission, Resource
+from entrepot.model.content import Blob, ReferrerRow, StoredManifest
+from entrepot.model.errors import BlobUnknown, ManifestUnknown, Unauthenticated
+from entrepot.model.tenancy import Instance
+from entrepot.oci.digest import Digest
+from entrepot.ports.blobs import BlobReader, ObjectKey
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """At most `limit` rows behind `after` (exclusive, bytewise order)."""
+
+    limit: int
+    after: str = ""
+
+
+async def get_manifest(
+    ctx: Context, caller: Caller, place: Place, reference: Digest | str
+) -> StoredManifest:
+    """The manifest a digest or tag means now. Raises ManifestUnknown, RepositoryUnknown, NamespaceUnknown, Denied."""
+    name = str(place.name)
+    if isinstance(reference, Digest):
+        found = await ctx.hot.manifest_by_digest(place.instance.id, name, str(reference))
+    else:
+        found = await ctx.hot.manifest_by_tag(place.instance.id, name, reference)
+    if found is None:
+        raise await absent(ctx, caller, Permission.PULL, place)
+    repository, manifest = found
+    await require(ctx, caller, Permission.PULL, repository)
+    if manifest is None:
+        raise ManifestUnknown(str(reference))
+    return manifest
+
+
+async def find_blob(ctx: Context, caller: Caller, place: Place, digest: Digest) -> Blob:
+    """The blob, if the repository has it. Raises BlobUnknown, RepositoryUnknown, NamespaceUnknown, Denied."""
+    found = await ctx.hot.blob(place.instance.id, str(place.name), str(digest))
+    if found is None:
+        raise await absent(ctx, caller, Permission.PULL, place)
+    repository, blob = found
+    await require(ctx, caller, Permission.PULL, repository)
+    if blob is None:
+        raise BlobUnknown(str(digest))
+    return blob
+
+
+async def open_blob(
+    ctx: Context, blob: Blob, *, start: int = 0, length: int | None = None
+) -> BlobReader:
+    """Its bytes. Raises ObjectMissing (the store lost them), StorageUnavailable."""
+    key = ObjectKey(blob.object_key)
+    return await ctx.blocking(lambda: ctx.blobs.open(key, start=start, length=length))
+
+
+async def list_tags(ctx: Context, caller: Caller, place: Place, page: Page) -> list[str]:
+    """Present tags of the repository."""
+    repository = await existing(ctx, caller, Permission.PULL, place)
+    return await ctx.db.read(
+        lambda conn: tags.names(conn, repository.id, after=page.after, limit=page.limit)
+    )
+
+
+async def list_referrers(
+    ctx: Context,
+    caller: Caller,
+    place: Place,
+    subject: Digest,
+    *,
+    artifact_type: str | None,
+    page: Page,
+) -> list[ReferrerRow]:
+    """Manifests that name `subject` as theirs. Empty if there are none, or the subject is not there."""
+    repository = await existing(ctx, caller, Permission.PULL, place)
+    return await ctx.db.read(
+        lambda conn: manifests.referrers(
+            conn,
+            repository.id,
+            str(subject),
+            artifact_type=artifact_type,
+            after=page.after,
+            limit=page.limit,
+        )
+    )
+
+
+async def list_repositories(
+    ctx: Context, caller: Caller, instance: Instance, page: Page
+) -> list[str]:
+    """Full names of the instance's repositories that the caller may pull. Raises Unauthenticated, Forbidden."""
+    if caller.is_anonymous:
+        raise Unauthenticated("no credentials")
+    judge = ctx.access.judge
+
+    def read(conn: Connection) -> list[str]:
+        judge.require(conn, caller, Permission.CATALOG, Resource(None, instance.id))
+        listing = judge.listing(conn, caller, include_public=False)
+        names: list[str] = []
+        after = page.after
+        while len(names) < page.limit:
+            rows = catalog.repositories_page(
+                conn, instance.id, listing.visibility, after=after, limit=page.limit
+            )
+            names += [row.full_name for row in rows if listing.admits(row)]
+            if len(rows) < page.limit:
+                break
+            after = rows[-1].full_name
+        return names[: page.limit]
+
+    return await ctx.db.read(read)

@@ -1,0 +1,82 @@
+"""Quotas: limits per tenant, instance and namespace, checked in the transaction that would exceed them (DESIGN section 9).
+
+Resources: `namespaces` (tenant, instance), `repositories`, `tags` and `bytes` (logical: linked blobs and manifests).
+Without a row nothing is limited, but for SWR organizations a tenant (`quota.swr_organizations`).
+"""
+
+from typing import Final
+
+from entrepot.metadata import counters, namespaces, quotas
+from entrepot.metadata.database import Connection
+from entrepot.model.content import Repository
+from entrepot.model.errors import QuotaExceeded
+from entrepot.model.ids import InstanceId, NamespaceId, TenantId
+from entrepot.model.tenancy import Namespace
+
+RESOURCES: Final = ("namespaces", "repositories", "tags", "bytes")
+SUBJECTS: Final = ("tenant", "instance", "namespace")
+
+
+def admit(conn: Connection, namespace: Namespace, resource: str, amount: int) -> None:
+    """Raises QuotaExceeded if `amount` more would pass a limit of the namespace, its tenant or its instance."""
+    _admit(
+        conn,
+        namespace.tenant,
+        namespace.instance,
+        namespace=namespace.id,
+        resource=resource,
+        amount=amount,
+    )
+
+
+def admit_bytes(conn: Connection, repository: Repository, amount: int) -> None:
+    """Likewise for the logical bytes of a repository's namespace."""
+    _admit(
+        conn,
+        repository.tenant,
+        repository.instance,
+        namespace=repository.namespace,
+        resource="bytes",
+        amount=amount,
+    )
+
+
+def admit_tag(conn: Connection, repository: Repository) -> None:
+    """Raises QuotaExceeded if one more tag would pass the namespace's limit of tags in one repository."""
+    subject = ("namespace", int(repository.namespace))
+    limit = quotas.limits(conn, [subject], "tags").get(subject)
+    if limit is not None and counters.value(conn, "repository", repository.id, "tags") + 1 > limit:
+        raise QuotaExceeded("tags", limit)
+
+
+def admit_namespace(
+    conn: Connection, tenant: TenantId, instance: InstanceId, *, default: int | None
+) -> None:
+    """Raises QuotaExceeded if the tenant may have no more namespaces in the instance (`default`: without a limit of its own)."""
+    subjects = [("tenant", int(tenant)), ("instance", int(instance))]
+    found = quotas.limits(conn, subjects, "namespaces")
+    limit = found.get(subjects[0], default)
+    if limit is not None and namespaces.count_namespaces(conn, instance, tenant) + 1 > limit:
+        raise QuotaExceeded("namespaces", limit)
+    whole = found.get(subjects[1])
+    if whole is not None and namespaces.count_namespaces(conn, instance, None) + 1 > whole:
+        raise QuotaExceeded("namespaces", whole)
+
+
+def _admit(
+    conn: Connection,
+    tenant: TenantId,
+    instance: InstanceId,
+    *,
+    namespace: NamespaceId,
+    resource: str,
+    amount: int,
+) -> None:
+    subjects = [
+        ("namespace", int(namespace)),
+        ("tenant", int(tenant)),
+        ("instance", int(instance)),
+    ]
+    for (kind, number), limit in quotas.limits(conn, subjects, resource).items():
+        if quotas.usage(conn, kind, number, resource) + amount > limit:
+            raise QuotaExceeded(resource, limit)

@@ -1,0 +1,131 @@
+"""The wire of /v2/: path -> caller -> handler -> answer, with every refusal in the specification's words.
+
+The table below is the whole of the wire (distribution-spec 1.1 and 1.2-dev, "Endpoints").
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias
+
+from entrepot.capabilities.content.feeding import FeedBroken
+from entrepot.capabilities.context import Context
+from entrepot.distribution import blobs, lists, manifests, uploads
+from entrepot.distribution.credentials import Credentials
+from entrepot.distribution.errors import error_body, error_response
+from entrepot.distribution.exchange import Exchange
+from entrepot.distribution.paths import Kind, Path, parse_path
+from entrepot.http.bodies import ClientDisconnected
+from entrepot.http.messages import Answer, Headers, Request, Response
+from entrepot.model.content import StoredManifest
+from entrepot.model.errors import OffsetMismatch, RegistryError, Unauthenticated
+from entrepot.model.tenancy import Instance
+
+Handler: TypeAlias = Callable[[Exchange], Awaitable[Answer]]
+
+
+async def base(x: Exchange) -> Response:
+    """end-1, GET /v2/: is this a registry, and who am I to it?"""
+    if x.caller.is_anonymous:
+        raise Unauthenticated("no credentials")
+    return Response(200, [(b"content-type", b"application/json")], b"{}")
+
+
+ENDPOINTS: Final[dict[Kind, dict[str, Handler]]] = {
+    Kind.BASE: {"GET": base, "HEAD": base},
+    Kind.CATALOG: {"GET": lists.catalog, "HEAD": lists.catalog},
+    Kind.TAGS: {"GET": lists.tags, "HEAD": lists.tags},
+    Kind.REFERRERS: {"GET": lists.referrers, "HEAD": lists.referrers},
+    Kind.MANIFEST: {
+        "GET": manifests.get,
+        "HEAD": manifests.get,
+        "PUT": manifests.put,
+        "DELETE": manifests.delete,
+    },
+    Kind.BLOB: {"GET": blobs.get, "HEAD": blobs.head, "DELETE": blobs.delete},
+    Kind.UPLOADS: {"POST": uploads.start},
+    Kind.UPLOAD: {
+        "GET": uploads.status,
+        "HEAD": uploads.status,
+        "PATCH": uploads.patch,
+        "PUT": uploads.put,
+        "DELETE": uploads.cancel,
+    },
+}
+# What a client is asked to get a token for, by method.
+_SCOPES: Final = {"GET": "pull", "HEAD": "pull", "DELETE": "delete"}
+_COMMON: Final[Headers] = [
+    (b"docker-distribution-api-version", b"registry/2.0"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; sandbox"),
+]
+
+
+class Distribution:
+    """The handler that the chain calls for /v2/."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        credentials: Credentials,
+        *,
+        on_pull: Callable[[StoredManifest], None],
+    ) -> None:
+        self._ctx = ctx
+        self._credentials = credentials
+        self._on_pull = on_pull
+
+    async def __call__(self, request: Request, instance: Instance) -> Answer:
+        """Answer one request; raises nothing of ours."""
+        path: Path | None = None
+        try:
+            path = parse_path(request.path)
+            if path is None:
+                answer: Answer = error_body(404, "UNSUPPORTED", "no such endpoint")
+            else:
+                answer = await self._handle(request, instance, path)
+        except FeedBroken as error:
+            raise ClientDisconnected from error
+        except Unauthenticated as error:
+            answer = error_response(error, [self._challenge(request, path)])
+        except OffsetMismatch as error:
+            answer = error_response(error, _where(request, path, error))
+        except RegistryError as error:
+            answer = error_response(error)
+        answer.headers.extend(_COMMON)
+        return answer
+
+    async def _handle(self, request: Request, instance: Instance, path: Path) -> Answer:
+        methods = ENDPOINTS[path.kind]
+        handler = methods.get(request.method)
+        if handler is None:
+            answer = error_body(405, "UNSUPPORTED", f"{request.method} is not served here")
+            answer.headers.append((b"allow", ", ".join(methods).encode()))
+            return answer
+        caller = await self._credentials.caller(request, instance)
+        exchange = Exchange(
+            self._ctx,
+            request,
+            instance,
+            path=path,
+            caller=caller,
+            on_pull=self._on_pull,
+        )
+        return await handler(exchange)
+
+    def _challenge(self, request: Request, path: Path | None) -> tuple[bytes, bytes]:
+        scope = ""
+        if path is not None and path.name is not None:
+            scope = f"repository:{path.name}:{_SCOPES.get(request.method, 'pull,push')}"
+        elif path is not None and path.kind is Kind.CATALOG:
+            scope = "registry:catalog:*"
+        return self._credentials.challenge(request, scope)
+
+
+def _where(request: Request, path: Path | None, error: OffsetMismatch) -> Headers:
+    """Where the session really ends, so that the client can go on from there."""
+    end = max(error.offset - 1, 0)
+    upload = b"" if path is None else path.argument.encode()
+    return [
+        (b"range", f"0-{end}".encode()),
+        (b"location", request.path),
+        (b"docker-upload-uuid", upload),
+    ]

@@ -1,0 +1,76 @@
+"""Who sent a data-plane request: Bearer token, Basic, or nobody; and the challenge that asks for a token."""
+
+import base64
+import binascii
+from typing import Final
+
+from entrepot.capabilities.access.login import authenticate_basic
+from entrepot.capabilities.context import Context
+from entrepot.http.messages import Request
+from entrepot.model.access import Caller
+from entrepot.model.errors import Unauthenticated
+from entrepot.model.tenancy import Instance
+
+SERVICE: Final = "entrepot"
+MAX_AUTHORIZATION: Final = 12_288
+
+
+class Credentials:
+    """Reads the Authorization header."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+
+    async def caller(self, request: Request, instance: Instance) -> Caller:
+        """Who asks. Raises Unauthenticated for credentials that are no good, RateLimited."""
+        header = request.header(b"authorization")
+        if not header:
+            return self._ctx.access.anonymous(request.client, request.id)
+        kind, _, value = header.partition(" ")
+        if len(header) <= MAX_AUTHORIZATION and kind.lower() == "bearer":
+            return await self._ctx.access.authenticate_bearer(
+                value.strip(), instance.id, source=request.client, request_id=request.id
+            )
+        return await self.basic(request, instance)
+
+    async def basic(self, request: Request, instance: Instance) -> Caller:
+        """Who asks, by Basic or not at all. Raises Unauthenticated, RateLimited."""
+        header = request.header(b"authorization")
+        if not header:
+            return self._ctx.access.anonymous(request.client, request.id)
+        kind, _, value = header.partition(" ")
+        if len(header) > MAX_AUTHORIZATION or kind.lower() != "basic":
+            raise Unauthenticated("unknown authentication scheme")
+        username, password = _pair(value.strip())
+        return await self.check(request, instance, username, password)
+
+    async def check(
+        self, request: Request, instance: Instance, username: str, password: str
+    ) -> Caller:
+        """Who this user name and password are. Raises Unauthenticated, RateLimited."""
+        return await authenticate_basic(
+            self._ctx.access,
+            instance,
+            username,
+            password,
+            source=request.client,
+            request_id=request.id,
+        )
+
+    def challenge(self, request: Request, scope: str) -> tuple[bytes, bytes]:
+        """WWW-Authenticate: the token service on the registry's own host and port."""
+        value = f'Bearer realm="{request.base_url}/service/token",service="{SERVICE}"'
+        if scope:
+            value += f',scope="{scope}"'
+        return b"www-authenticate", value.encode()
+
+
+def _pair(encoded: str) -> tuple[str, str]:
+    """User name and password (RFC 7617). Raises Unauthenticated."""
+    try:
+        username, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise Unauthenticated("malformed credentials") from error
+    if not colon:
+        raise Unauthenticated("malformed credentials")
+    return username, password

@@ -1,0 +1,165 @@
+"""THE CHAIN: every request goes through `Application.__call__`, top to bottom, and nowhere else.
+
+request id, client address -> host -> route -> wire -> answer -> log and metrics. ASGI 3: right on any server; with
+`http.response.zerocopysend` blobs leave without passing through Python.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol, TypeAlias
+
+import structlog
+
+from entrepot.capabilities.context import Context
+from entrepot.http.bodies import ClientDisconnected, Receive, Scope, Send
+from entrepot.http.messages import Answer, BlobResponse, Request, Response
+from entrepot.http.routing import HostKind, HostTable, Wire, find_route
+from entrepot.model.tenancy import Instance
+
+WireHandler: TypeAlias = Callable[[Request, Instance], Awaitable[Answer]]
+_log = structlog.get_logger(__name__)
+
+
+class Observer(Protocol):
+    """Is told of every answered request: access log, metrics, tracing."""
+
+    def __call__(self, request: Request, *, status: int, size: int, seconds: float) -> None:
+        """Must be cheap and never raise."""
+
+
+class Hosts(Protocol):
+    """The host table as it is now."""
+
+    async def table(self) -> HostTable:
+        """Read again when instances or their names changed."""
+
+
+class Application:
+    """The ASGI application of one process."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        hosts: Hosts,
+        wires: Mapping[Wire, WireHandler],
+        *,
+        observe: Observer,
+        ready: Callable[[], Awaitable[bool]],
+    ) -> None:
+        self._ctx = ctx
+        self._hosts = hosts
+        self._wires = wires
+        self._observe = observe
+        self._ready = ready
+        self._proxies = tuple(ctx.settings.http.trusted_proxies)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request. Lifespan belongs to bootstrap; websockets are not spoken."""
+        if scope["type"] != "http":
+            await _decline(scope, receive, send)
+            return
+        began = time.perf_counter()
+        request = Request(scope, receive, request_id=secrets.token_hex(8))
+        request.believe(self._proxies)
+        status, size = 499, 0
+        try:
+            answer = await self._answer(request)
+            status = answer.status
+            size = await _send(answer, request, send, self._ctx)
+        except ClientDisconnected:
+            _log.debug("client went away", request_id=request.id)
+        finally:
+            self._observe(request, status=status, size=size, seconds=time.perf_counter() - began)
+
+    async def _answer(self, request: Request) -> Answer:
+        try:
+            return await self._route(request)
+        except (ClientDisconnected, asyncio.CancelledError):
+            raise
+        except Exception:  # noqa: BLE001  (the last catch of the chain: logged, answered with 500)
+            _log.exception("unexpected error", request_id=request.id, path=_shown(request.path))
+            return Response(500, [(b"content-type", b"text/plain")], b"internal error\n")
+
+    async def _route(self, request: Request) -> Answer:
+        table = await self._hosts.table()
+        kind, instance = table.resolve(request.host)
+        wire = find_route(kind, request.path)
+        if wire is Wire.HEALTH:
+            return await self._health(request)
+        if wire is None or instance is None:
+            return _not_served(request, kind)
+        return await self._wires[wire](request, instance)
+
+    async def _health(self, request: Request) -> Response:
+        fine = request.path == b"/healthz" or await self._ready()
+        text = b"ok\n" if fine else b"not ready\n"
+        return Response(200 if fine else 503, [(b"content-type", b"text/plain")], text)
+
+
+def _not_served(request: Request, kind: HostKind) -> Response:
+    if kind is HostKind.UNKNOWN:
+        text = f"nothing is served at host {request.host[:200]!r} (see http.default_hosts)\n"
+    else:
+        text = "not found\n"
+    return Response(404, [(b"content-type", b"text/plain; charset=utf-8")], text.encode())
+
+
+def _shown(path: bytes) -> str:
+    return path[:300].decode("latin-1")
+
+
+async def _send(answer: Answer, request: Request, send: Send, ctx: Context) -> int:
+    """Send the answer; how many body bytes it has."""
+    length = answer.length if isinstance(answer, BlobResponse) else len(answer.body)
+    headers = answer.headers
+    if answer.status >= 200 and answer.status != 204 and not _has_length(headers):
+        headers.append((b"content-length", str(length).encode()))
+    headers.append((b"x-request-id", request.id.encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    if isinstance(answer, Response):
+        body = b"" if request.method == "HEAD" else answer.body
+        await send({"type": "http.response.body", "body": body})
+        return len(body)
+    try:
+        return await _send_blob(answer, request, send, ctx)
+    finally:
+        await ctx.blocking(answer.reader.close)
+
+
+def _has_length(headers: list[tuple[bytes, bytes]]) -> bool:
+    return any(name == b"content-length" for name, _ in headers)
+
+
+async def _send_blob(answer: BlobResponse, request: Request, send: Send, ctx: Context) -> int:
+    if request.method == "HEAD" or answer.length == 0:
+        await send({"type": "http.response.body", "body": b""})
+        return 0
+    file = answer.reader.fileno()
+    if file is not None and "http.response.zerocopysend" in (request.scope.get("extensions") or {}):
+        event: dict[str, Any] = {
+            "type": "http.response.zerocopysend",
+            "file": file,
+            "offset": answer.start,
+            "count": answer.length,
+            "more_body": False,
+        }
+        await send(event)
+        return answer.length
+    pieces = answer.reader.chunks()
+    sent = 0
+    while (piece := await ctx.blocking(lambda: next(pieces, None))) is not None:
+        await send({"type": "http.response.body", "body": bytes(piece), "more_body": True})
+        sent += len(piece)
+    await send({"type": "http.response.body", "body": b""})
+    return sent
+
+
+async def _decline(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "lifespan":
+        while (event := await receive())["type"] != "lifespan.shutdown":
+            await send({"type": f"{event['type']}.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    await send({"type": "websocket.close", "code": 1000})

@@ -1,0 +1,147 @@
+"""A request as the wires see it, and the answers they give. Thin over ASGI: the hot path makes one of each."""
+
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+from urllib.parse import unquote_to_bytes
+
+from entrepot.http.bodies import Receive, Scope
+from entrepot.ports.blobs import BlobReader
+
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class BadQuery(ValueError):
+    """The query string is not UTF-8 or has too many parameters."""
+
+
+MAX_PARAMETERS = 200
+
+
+class Request:
+    """One request. `client`, `scheme` and `authority` are what a trusted proxy says, else what the connection says."""
+
+    __slots__ = (
+        "_headers",
+        "authority",
+        "client",
+        "id",
+        "method",
+        "path",
+        "receive",
+        "scheme",
+        "scope",
+    )
+
+    def __init__(self, scope: Scope, receive: Receive, *, request_id: str) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.id = request_id
+        self.method: str = scope["method"]
+        self.path: bytes = scope.get("raw_path") or scope["path"].encode()
+        self._headers: dict[bytes, bytes] = dict(scope["headers"])
+        client = scope.get("client")
+        self.client: str = client[0] if client else ""
+        self.scheme: str = scope.get("scheme", "http")
+        self.authority: str = self.header(b"host")
+
+    def header(self, name: bytes) -> str:
+        """The header's value (names in lower case), "" if it is absent."""
+        value = self._headers.get(name)
+        return "" if value is None else value.decode("latin-1").strip()
+
+    @property
+    def host(self) -> str:
+        """The authority without its port, lower case."""
+        return split_host(self.authority)
+
+    @property
+    def base_url(self) -> str:
+        """Scheme and authority by which this client reached us."""
+        return f"{self.scheme}://{self.authority}"
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        """Decoded parameters in order. Raises BadQuery."""
+        return parse_query(self.scope["query_string"])
+
+    def believe(self, proxies: Iterable[Network]) -> None:
+        """Take client, scheme and authority from X-Forwarded-* if the connection comes from a trusted proxy."""
+        networks = tuple(proxies)
+        if not networks or not _inside(self.client, networks):
+            return
+        for hop in reversed(self.header(b"x-forwarded-for").split(",")):
+            address = hop.strip()
+            if not address:
+                continue
+            self.client = address
+            if not _inside(address, networks):
+                break
+        scheme = self.header(b"x-forwarded-proto").lower()
+        if scheme in ("http", "https"):
+            self.scheme = scheme
+        self.authority = self.header(b"x-forwarded-host") or self.authority
+
+
+@dataclass(slots=True)
+class Response:
+    """An answer with a body in memory. content-length is added when it is sent."""
+
+    status: int
+    headers: Headers = field(default_factory=list)
+    body: bytes = b""
+
+
+@dataclass(slots=True)
+class BlobResponse:
+    """An answer whose body is `length` bytes of a blob from `start`. The chain closes the reader."""
+
+    status: int
+    headers: Headers
+    reader: BlobReader
+    start: int
+    length: int
+
+
+Answer: TypeAlias = Response | BlobResponse
+
+
+def split_host(authority: str) -> str:
+    """Host of `host`, `host:port` or `[v6]:port`, lower case, without a trailing dot."""
+    if authority.startswith("["):
+        return authority[1:].partition("]")[0].lower()
+    return authority.partition(":")[0].rstrip(".").lower()
+
+
+def parse_query(raw: bytes) -> dict[str, list[str]]:
+    """Form-encoded parameters: `+` and `%20` are blanks. Raises BadQuery."""
+    found: dict[str, list[str]] = {}
+    if not raw:
+        return found
+    pairs = raw.split(b"&")
+    if len(pairs) > MAX_PARAMETERS:
+        raise BadQuery(f"more than {MAX_PARAMETERS} parameters")
+    for pair in pairs:
+        name, _, value = pair.partition(b"=")
+        if name:
+            found.setdefault(_decode(name), []).append(_decode(value))
+    return found
+
+
+def _decode(raw: bytes) -> str:
+    try:
+        return unquote_to_bytes(raw.replace(b"+", b" ")).decode()
+    except UnicodeDecodeError as error:
+        raise BadQuery("a parameter is not UTF-8") from error
+
+
+def _inside(address: str, networks: Iterable[Network]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
+    return any(parsed in network for network in networks)

@@ -1,0 +1,98 @@
+"""Which host name serves what (DESIGN section 2). The table is the whole truth; a test walks it.
+
+Hosts under the suffix that name no living instance answer 404: a typo or a deleted instance must not serve other content.
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from entrepot.model.tenancy import Instance
+
+
+class HostKind(StrEnum):
+    """What a host name stands for."""
+
+    INSTANCE = "instance"  # <name>.<suffix>, or a name an instance was given
+    DEFAULT = "default"  # IP literals, localhost, configured names
+    UNKNOWN = "unknown"
+
+
+class Wire(StrEnum):
+    """Who answers."""
+
+    HEALTH = "health"
+    TOKEN = "token"  # noqa: S105  (the token service, not a secret)
+    DISTRIBUTION = "distribution"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Requests to hosts of these kinds whose path is `path`, or begins with it where it ends in a slash."""
+
+    hosts: frozenset[HostKind]
+    path: bytes
+    wire: Wire
+
+    def matches(self, kind: HostKind, path: bytes) -> bool:
+        """Whether the route takes the request."""
+        if kind not in self.hosts:
+            return False
+        return path == self.path or (self.path.endswith(b"/") and path.startswith(self.path))
+
+
+_EVERYWHERE = frozenset(HostKind)
+_REGISTRY = frozenset({HostKind.INSTANCE, HostKind.DEFAULT})
+
+ROUTES: Final = (
+    Route(_REGISTRY, b"/v2/", Wire.DISTRIBUTION),
+    Route(frozenset({HostKind.INSTANCE}), b"/v2", Wire.DISTRIBUTION),
+    Route(_REGISTRY, b"/service/token", Wire.TOKEN),
+    Route(_EVERYWHERE, b"/healthz", Wire.HEALTH),
+    Route(_EVERYWHERE, b"/readyz", Wire.HEALTH),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HostTable:
+    """Living instances by the names they answer at. `hosts`: further names, lower case; `default_names`: of the default instance."""
+
+    suffix: str
+    default: Instance
+    by_name: Mapping[str, Instance]
+    hosts: Mapping[str, Instance]
+    default_names: frozenset[str] = field(default=frozenset())
+
+    def resolve(self, host: str) -> tuple[HostKind, Instance | None]:
+        """What the host name stands for, and the instance that answers there."""
+        if host in self.default_names or host == "localhost" or _is_address(host):
+            return HostKind.DEFAULT, self.default
+        named = self.hosts.get(host)
+        if named is not None:
+            return HostKind.INSTANCE, named
+        label, dot, rest = host.partition(".")
+        if dot and rest == self.suffix:
+            instance = self.by_name.get(label)
+            if instance is not None:
+                return HostKind.INSTANCE, instance
+        return HostKind.UNKNOWN, None
+
+
+def find_route(kind: HostKind, path: bytes) -> Wire | None:
+    """Who answers this path at a host of that kind; None: nobody."""
+    for route in ROUTES:
+        if route.matches(kind, path):
+            return route.wire
+    return None
+
+
+def _is_address(host: str) -> bool:
+    if not host or (host[0] not in "0123456789" and ":" not in host):
+        return False
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
