@@ -123,26 +123,31 @@ def settle(conn: Connection, execution: ExecutionId) -> None:
     def has(status: Status) -> sa.Exists:
         return sa.exists().where(tasks.c.execution_id == execution, tasks.c.status == status.value)
 
-    row = conn.execute(sa.select(*[has(status).label(status.value) for status in Status])).one()
-    present = {status for status, found in zip(Status, row, strict=True) if found}
-    status = _status_of(present)
+    row = conn.execute(
+        sa.select(executions.c.started_at, *[has(status) for status in Status]).where(
+            executions.c.id == execution
+        )
+    ).one()
+    present = {status for status, found in zip(Status, row[1:], strict=True) if found}
+    status = _status_of(present, is_started=row.started_at is not None)
     moment = now(conn)
-    is_started = status is not Status.PENDING
+    started_at = row.started_at or (None if status is Status.PENDING else moment)
     conn.execute(
         executions.update()
         .where(executions.c.id == execution, executions.c.status != status.value)
         .values(
             status=status.value,
-            started_at=sa.func.coalesce(executions.c.started_at, moment) if is_started else None,
+            started_at=started_at,
             finished_at=moment if status.is_final else None,
         )
     )
 
 
-def _status_of(present: set[Status]) -> Status:
-    """The status of an execution whose tasks have these."""
+def _status_of(present: set[Status], *, is_started: bool) -> Status:
+    """The status of an execution whose tasks have these. Once started, it does not go back to pending."""
     if present & {Status.PENDING, Status.RUNNING}:
-        return Status.PENDING if present == {Status.PENDING} else Status.RUNNING
+        is_waiting = present == {Status.PENDING} and not is_started
+        return Status.PENDING if is_waiting else Status.RUNNING
     for status in (Status.FAILED, Status.CANCELLED):
         if status in present:
             return status
