@@ -81,8 +81,8 @@ class SqliteBackend:
             link = self._crew.link()
             until = time.monotonic() + READ_SECONDS
             link.raw.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
-            link.raw.execute("BEGIN")
             try:
+                link.raw.execute("BEGIN")
                 return self.guard.call(fn, link.connection)
             finally:
                 link.raw.set_progress_handler(None, 0)

@@ -73,33 +73,26 @@ def create(path: Path) -> None:
 
 
 class Turn:
-    """The right to write, handed on between processes in turn.
+    """The right to write, among processes: an exclusive lock on `<file>.write`.
 
-    SQLite itself lets waiters poll, and the process that just wrote wins most races. Here whoever waits next holds the second
-    lock, so one that has just finished queues behind it. Blocks while another process writes. Not for two threads at once.
+    SQLite itself lets waiters poll with growing pauses, and the process that just wrote wins most races; the kernel wakes those
+    who wait here (measured in ADR 3). Blocks while another process writes. Not for two threads at once.
     """
 
     def __init__(self, path: Path) -> None:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        self._write = os.open(f"{path}.write", flags, 0o600)
-        self._next = os.open(f"{path}.next", flags, 0o600)
+        self._file = os.open(f"{path}.write", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def take(self) -> None:
         """Wait for the turn."""
-        fcntl.flock(self._next, fcntl.LOCK_EX)
-        try:
-            fcntl.flock(self._write, fcntl.LOCK_EX)
-        finally:
-            fcntl.flock(self._next, fcntl.LOCK_UN)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
 
     def give(self) -> None:
         """Let the next one write."""
-        fcntl.flock(self._write, fcntl.LOCK_UN)
+        fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Close the lock files; they stay, since a removed one would be two."""
-        os.close(self._write)
-        os.close(self._next)
+        """Close the lock file; it stays, since a removed one would be two."""
+        os.close(self._file)
 
     def __enter__(self) -> Self:
         self.take()

@@ -203,5 +203,5 @@ def test_the_file_is_for_its_owner_only(sqlite_db, tmp_path):
     sqlite_db.write_sync(add_name("a"))
 
     modes = {path.name: path.stat().st_mode & 0o077 for path in tmp_path.glob("metadata.db*")}
-    beside = ["", "-shm", "-wal", ".next", ".write"]
+    beside = ["", "-shm", "-wal", ".write"]
     assert modes == dict.fromkeys([f"metadata.db{name}" for name in beside], 0)
