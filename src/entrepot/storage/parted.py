@@ -53,7 +53,7 @@ class PartedStore:
         if not offset:
             return self._restart(checked(key), Taken())
         saved = decode_state(key, state)
-        side = self._service.get_side(key, saved.side) if saved.side else None
+        side = self._service.get_side(key, saved.side, size=saved.side_size) if saved.side else None
         if side is None or not self._service.is_open(key, saved.multipart):
             return self._take_up_whole(key, state, offset=offset)
         self._service.delete_sides(key, saved.superseded)

@@ -74,18 +74,14 @@ class PatientService:
         with memoryview(data) as view:
             self.patience.call("saving an upload", lambda: self.service.put(name, view))
 
-    def get_side(self, key: ObjectKey, side: str) -> bytes | None:
+    def get_side(self, key: ObjectKey, side: str, *, size: int) -> bytes | None:
         name = sides_prefix(key) + side
         try:
-            return self.patience.call("resuming an upload", lambda: self._whole(name))
+            return self.patience.call(
+                "resuming an upload", lambda: self.service.get(name, start=0, length=size)
+            )
         except NoSuchObject:
             return None
-
-    def _whole(self, name: str) -> bytes:
-        found = self.service.head(name)
-        if found is None:
-            raise NoSuchObject
-        return self.service.get(name, start=0, length=found.size, etag=found.etag)
 
     def delete_sides(self, key: ObjectKey, sides: tuple[str, ...]) -> None:
         self._delete_many([sides_prefix(key) + side for side in sides])

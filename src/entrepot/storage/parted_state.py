@@ -46,6 +46,7 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     multipart: MultipartId
     side: str
+    side_size: int
     offset: int
     superseded: tuple[str, ...] = ()
     v: int = _VERSION

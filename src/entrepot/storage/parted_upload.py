@@ -106,14 +106,14 @@ class PartedUpload:
             and len(self._parts) < self._sizes.short_parts
         ):
             self._send()
-        side = ""
+        side, size = "", 0
         if self.offset and not self._sealed:
-            side = new_side()
+            data = encode_side(self._parts, self._tail)
+            side, size = new_side(), len(data)
             self._clean = False
-            self._service.put_side(self._key, side, data=encode_side(self._parts, self._tail))
-        state = encode_state(
-            State(self._multipart, side, self.offset, self._sides[-SUPERSEDED_MAXIMUM:])
-        )
+            self._service.put_side(self._key, side, data=data)
+        superseded = self._sides[-SUPERSEDED_MAXIMUM:]
+        state = encode_state(State(self._multipart, side, size, self.offset, superseded))
         self._sides = (*self._sides, side) if side else self._sides
         self._begun = False
         return state
