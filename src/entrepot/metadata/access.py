@@ -58,6 +58,7 @@ class AccountStanding:
     username: str
     is_active: bool
     expires_at: Micros | None
+    version: int  # changes with the secret
 
     def is_good_at(self, moment: Micros) -> bool:
         """Whether it may log in at that moment, as far as its own row tells."""
@@ -86,6 +87,7 @@ ACCOUNT_COLUMNS = (
         accounts.c.enabled, accounts.c.deleted_at.is_(None), tenants.c.deleted_at.is_(None)
     ).label("is_active"),
     accounts.c.expires_at,
+    accounts.c.secret_sha256,
 )
 
 
@@ -219,4 +221,5 @@ def standing_of_account(row: Any) -> AccountStanding:
         username=row.username,
         is_active=bool(row.is_active),
         expires_at=None if row.expires_at is None else Micros(row.expires_at),
+        version=int.from_bytes(bytes(row.secret_sha256)[:6], "big"),
     )

@@ -32,7 +32,7 @@ TENANT = Resource(MINE)
 DEPLOYMENT = Resource(None)
 PUBLIC = replace(REPO, is_public=True)
 FOREIGN = Resource(OTHERS, InstanceId(1), NamespaceId(11), "theirs", RepositoryId(101), "app")
-CONTENT = frozenset(
+CONTENT = sorted(
     {P.PULL, P.PUSH, P.DELETE, P.REPOSITORY_CREATE, P.REPOSITORY_MANAGE, P.NAMESPACE_READ}
 )
 

@@ -13,14 +13,14 @@ class CredentialKind(StrEnum):
     """What was shown at login."""
 
     NONE = "none"  # anonymous
-    USER = "user"  # a password; `version` is the user's credential version
+    USER = "user"  # a password
     ACCOUNT = "account"  # temporary or long-term token, service account, login
     KEY = "key"  # an access key
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """The row that was logged in with. `id` is a user's, account's or access key's; `version` is 0 but for users."""
+    """The row that was logged in with. `id` is a user's, account's or access key's; `version` changes with the secret; keys have none."""
 
     kind: CredentialKind
     id: int = 0

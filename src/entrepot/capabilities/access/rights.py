@@ -33,6 +33,7 @@ from entrepot.model.ids import AccountId, Micros, NamespaceId, UserId
 from entrepot.model.tenancy import Namespace
 
 _LONG_AGO = Micros(0)
+_OUTSIDE_SCOPE = "outside the token's scope"
 
 log = structlog.get_logger(__name__)
 
@@ -99,7 +100,7 @@ class Judge:
     def require(
         self, conn: Connection, caller: Caller, permission: Permission, resource: Resource
     ) -> None:
-        """Return if the caller may. Raises Unauthenticated for anonymous callers and ended credentials, Forbidden otherwise."""
+        """Return if the caller may. Raises Unauthenticated for anonymous callers, ended credentials and tokens of too little scope, Forbidden otherwise."""
         decision = self.decide(conn, caller, permission, resource)
         if decision.allowed:
             return
@@ -113,6 +114,8 @@ class Judge:
         )
         if caller.is_anonymous:
             raise Unauthenticated("login required")
+        if decision.reason == _OUTSIDE_SCOPE:
+            raise Unauthenticated("insufficient scope")  # the client may ask for a wider token
         if decision.reason == INACTIVE:
             raise Unauthenticated("the credential is no longer valid")
         raise Forbidden(permission.value, str(resource))
@@ -128,7 +131,7 @@ class Judge:
     ) -> Decision:
         """The decision with its reason. At most four small reads; none for anonymous callers and jobs."""
         if isinstance(caller, TokenCaller) and not _in_scope(caller, permission, resource):
-            return Decision(allowed=False, reason="outside the token's scope")
+            return Decision(allowed=False, reason=_OUTSIDE_SCOPE)
         rights = self.rights(conn, caller, resource.namespace)
         return decide(rights, permission, resource)
 
@@ -190,7 +193,11 @@ def _is_credential_good(conn: Connection, caller: Caller) -> bool:
             return True
         case CredentialKind.ACCOUNT:
             account = rows.account_standing(conn, AccountId(credential.id))
-            return account is not None and account.is_good_at(Micros(now(conn)))
+            return (
+                account is not None
+                and account.version == credential.version
+                and account.is_good_at(Micros(now(conn)))
+            )
         case CredentialKind.KEY:
             return rows.key_is_good(conn, credential.id, Micros(now(conn)))
 

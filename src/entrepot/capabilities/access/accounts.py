@@ -1,0 +1,246 @@
+"""Tokens of an instance: make, list, change, delete. A token acts with the rights of the user who made it.
+
+Every change raises the tenant's epoch and is audited. Service accounts are in `service_accounts.py`.
+"""
+
+import uuid
+from dataclasses import dataclass
+from typing import Final
+
+from entrepot.capabilities.access.secrets import fingerprint, new_secret
+from entrepot.capabilities.context import Context
+from entrepot.metadata import access as standings
+from entrepot.metadata import accounts, audit, epochs
+from entrepot.metadata.accounts import Account, NewAccount
+from entrepot.metadata.audit import AuditEntry, Outcome
+from entrepot.metadata.database import Connection, now
+from entrepot.model.access import AccountKind, Caller, Permission, Resource
+from entrepot.model.errors import AccountUnknown, Forbidden, InstanceUnknown, ValueInvalid
+from entrepot.model.ids import InstanceId, Micros, TenantId, UserId
+from entrepot.model.tenancy import Instance, InstanceKind
+
+TEMPORARY_SECONDS: Final = 3600
+MAX_DESCRIPTION: Final = 1024  # characters
+_TOKENS: Final = (AccountKind.TEMPORARY, AccountKind.LONGTERM)
+
+
+@dataclass(frozen=True, slots=True)
+class CreateToken:
+    """A token of the caller, or of `user` by who may manage accounts. Temporary ones end after an hour, long-term ones never."""
+
+    instance: Instance
+    kind: AccountKind
+    description: str = ""
+    user: UserId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListTokens:
+    """Long-term tokens of the caller, or with `everybody` of the whole tenant."""
+
+    instance: Instance
+    everybody: bool = False
+    tenant: TenantId | None = None  # for the operator; else the caller's
+
+
+@dataclass(frozen=True, slots=True)
+class ModifyToken:
+    """What is None stays."""
+
+    instance: Instance
+    public_id: str
+    enabled: bool | None = None
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteToken:
+    """End a token for good."""
+
+    instance: Instance
+    public_id: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class MadeAccount:
+    """A new account with its secret, which is shown this once. Never printed."""
+
+    account: Account
+    secret: str
+
+
+async def create_token(ctx: Context, caller: Caller, command: CreateToken) -> MadeAccount:
+    """Make a token. Raises Forbidden, InstanceUnknown, ValueInvalid."""
+    if command.kind not in _TOKENS:
+        raise ValueInvalid("kind", "expected temporary or longterm")
+    secret = new_secret()
+
+    def make(conn: Connection) -> Account:
+        maker = _maker(ctx, conn, caller=caller, command=command)
+        uin = accounts.uin_of(conn, maker.tenant)
+        if uin is None:
+            raise Forbidden(Permission.ACCOUNT_MANAGE, "tenant")
+        is_temporary = command.kind is AccountKind.TEMPORARY
+        ends_at = Micros(now(conn) + TEMPORARY_SECONDS * 1_000_000) if is_temporary else None
+        new = NewAccount(
+            public_id=str(uuid.uuid4()),
+            kind=command.kind,
+            instance=command.instance.id,
+            tenant=maker.tenant,
+            user=maker.user,
+            username=uin,
+            secret_sha256=fingerprint(secret),
+            description=check_description(command.description),
+            expires_at=ends_at,
+        )
+        accounts.insert(conn, new)
+        account = get_account(conn, command.instance.id, new.public_id)
+        record_change(conn, caller, "create", account=account)
+        return account
+
+    return MadeAccount(await ctx.db.write(make), secret)
+
+
+async def list_tokens(ctx: Context, caller: Caller, command: ListTokens) -> list[Account]:
+    """Long-term tokens, oldest first. Raises Forbidden, InstanceUnknown."""
+    tenant = tenant_for(caller, command.tenant)
+    check_instance(command.instance, tenant)
+    if not command.everybody and caller.user is None:
+        raise Forbidden(Permission.ACCOUNT_MANAGE, "tokens")
+
+    def read(conn: Connection) -> list[Account]:
+        if command.everybody:
+            require_management(ctx, conn, caller=caller, instance=command.instance, tenant=tenant)
+        return accounts.list_living(
+            conn,
+            command.instance.id,
+            AccountKind.LONGTERM,
+            tenant=tenant,
+            user=None if command.everybody else caller.user,
+        )
+
+    return await ctx.db.read(read)
+
+
+async def modify_token(ctx: Context, caller: Caller, command: ModifyToken) -> Account:
+    """Enable, disable, describe. Raises AccountUnknown for what is not the caller's to manage, ValueInvalid."""
+
+    def change(conn: Connection) -> Account:
+        account = _managed(
+            ctx, conn, caller=caller, instance=command.instance, name=command.public_id
+        )
+        values: dict[str, object] = {}
+        if command.enabled is not None:
+            values["enabled"] = command.enabled
+        if command.description is not None:
+            values["description"] = check_description(command.description)
+        if values:
+            accounts.update(conn, account.id, **values)
+            ctx.access.raise_epoch(conn, epochs.of_tenant(account.tenant))
+            record_change(conn, caller, "modify", account=account)
+        return get_account(conn, command.instance.id, command.public_id)
+
+    return await ctx.access.change(change)
+
+
+async def delete_token(ctx: Context, caller: Caller, command: DeleteToken) -> None:
+    """End it: logins and bearer tokens made with it stop within a second. Raises AccountUnknown."""
+
+    def change(conn: Connection) -> None:
+        account = _managed(
+            ctx, conn, caller=caller, instance=command.instance, name=command.public_id
+        )
+        accounts.update(conn, account.id, deleted_at=now(conn))
+        ctx.access.raise_epoch(conn, epochs.of_tenant(account.tenant))
+        record_change(conn, caller, "delete", account=account)
+
+    await ctx.access.change(change)
+
+
+# -- shared with service accounts -------------------------------------------------------------------------------------
+
+
+def tenant_for(caller: Caller, named: TenantId | None) -> TenantId:
+    """The tenant a command is about: the caller's own; the operator names one. Raises Forbidden."""
+    if caller.is_system and named is not None:
+        return named
+    if caller.tenant is None or named not in (None, caller.tenant):
+        raise Forbidden(Permission.ACCOUNT_MANAGE, "tenant")
+    return caller.tenant
+
+
+def check_instance(instance: Instance, tenant: TenantId) -> None:
+    """Raise InstanceUnknown where the tenant does not see the instance."""
+    if instance.kind is InstanceKind.DEDICATED and instance.tenant != tenant:
+        raise InstanceUnknown(instance.public_id)
+
+
+def check_description(text: str) -> str:
+    """`text` if it is no longer than allowed. Raises ValueInvalid."""
+    if len(text) > MAX_DESCRIPTION:
+        raise ValueInvalid("description", f"at most {MAX_DESCRIPTION} characters")
+    return text
+
+
+def require_management(
+    ctx: Context, conn: Connection, *, caller: Caller, instance: Instance, tenant: TenantId
+) -> None:
+    """Raise Forbidden unless the caller manages the tenant's accounts here."""
+    ctx.access.require(
+        conn, caller, Permission.ACCOUNT_MANAGE, Resource(tenant=tenant, instance=instance.id)
+    )
+
+
+def get_account(conn: Connection, instance: InstanceId, public_id: str) -> Account:
+    """The living account. Raises AccountUnknown."""
+    account = accounts.get(conn, instance, public_id)
+    if account is None:
+        raise AccountUnknown(public_id[:64])
+    return account
+
+
+def record_change(conn: Connection, caller: Caller, verb: str, *, account: Account) -> None:
+    """Audit a change of an account."""
+    audit.record(
+        conn,
+        AuditEntry(
+            actor=caller.name,
+            action=f"account.{verb}",
+            resource=f"{account.kind} {account.public_id}",
+            outcome=Outcome.DONE,
+            tenant=account.tenant,
+            source=caller.source,
+            request_id=caller.request_id,
+        ),
+    )
+
+
+def _maker(
+    ctx: Context, conn: Connection, *, caller: Caller, command: CreateToken
+) -> standings.UserStanding:
+    """The living user whose token it will be. A token makes no tokens: it would outlive itself."""
+    if caller.account is not None:
+        raise Forbidden(Permission.ACCOUNT_MANAGE, "tokens")
+    user = caller.user if command.user is None else command.user
+    maker = None if user is None else standings.user_standing(conn, user)
+    if maker is None or not maker.is_active:
+        raise Forbidden(Permission.ACCOUNT_MANAGE, "tokens")
+    check_instance(command.instance, maker.tenant)
+    if maker.user != caller.user:
+        require_management(ctx, conn, caller=caller, instance=command.instance, tenant=maker.tenant)
+    return maker
+
+
+def _managed(
+    ctx: Context, conn: Connection, *, caller: Caller, instance: Instance, name: str
+) -> Account:
+    """A token the caller may change: their own, or any where they manage accounts. For others it does not exist."""
+    account = get_account(conn, instance.id, name)
+    if account.kind not in _TOKENS:
+        raise AccountUnknown(name[:64])
+    if caller.user == account.user and ctx.access.judge.rights(conn, caller).is_active:
+        return account
+    resource = Resource(tenant=account.tenant, instance=instance.id)
+    if not ctx.access.allowed(conn, caller, Permission.ACCOUNT_MANAGE, resource):
+        raise AccountUnknown(name[:64])
+    return account

@@ -1,0 +1,208 @@
+"""Bearer tokens of `/service/token`: signed with our key, for one instance, minutes long (RFC 7519, RFC 8037).
+
+A token says who logged in and with what, which rights were found, and at which epoch. The key is looked up among ours by `kid`;
+nothing else in a token's header counts, and a header with anything else in it is refused.
+"""
+
+import hashlib
+import secrets
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+import jwt
+import msgspec
+from jwt.types import Options
+
+from entrepot.capabilities.access.callers import (
+    SCOPE_ACTIONS,
+    Credential,
+    CredentialKind,
+    LoggedIn,
+    RepositoryScope,
+    TokenCaller,
+)
+from entrepot.capabilities.access.signing import ALGORITHM, KeyRing
+from entrepot.model.errors import Unauthenticated, ValueInvalid
+from entrepot.model.ids import AccountId, InstanceId, Micros, RepositoryId, TenantId, UserId
+
+MAX_TOKEN: Final = 8 * 1024
+ISSUER: Final = "entrepot"
+_LEEWAY_SECONDS: Final = 10  # of `nbf` and `iat` only: clocks of replicas differ a little
+_CACHED: Final = 4096
+_HEADER: Final = frozenset({"alg", "typ", "kid"})
+# Claims are checked below, against the moment and instance we are given; the library checks the signature.
+_SIGNATURE_ONLY: Final[Options] = {
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iat": False,
+    "verify_aud": False,
+    "verify_iss": False,
+    "verify_sub": False,
+    "verify_jti": False,
+}
+
+
+class KeyNotHere(Unauthenticated):
+    """The token names a signing key this process has not read; it may be newer than our last reading."""
+
+
+class Access(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One entry of the claim `access`, in the form of the registry token specification, with the repository's id."""
+
+    type: str
+    name: str
+    actions: list[str]
+    id: int | None = None
+
+
+class _Claims(msgspec.Struct, frozen=True):
+    iss: str
+    aud: str
+    sub: str
+    iat: int
+    nbf: int
+    exp: int
+    jti: str
+    epo: int
+    cred: str
+    name: str
+    tenant: int | None
+    access: list[Access]
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """When a token begins and how long it lasts."""
+
+    issued_at: Micros
+    seconds: int
+
+
+def sign(
+    ring: KeyRing,
+    caller: LoggedIn,
+    *,
+    instance: InstanceId,
+    access: Iterable[Access],
+    lifetime: Lifetime,
+) -> str:
+    """A token for the caller, whose `epoch` is the one at which `access` was found. Raises ValueInvalid beyond 8 KiB."""
+    issued = lifetime.issued_at // 1_000_000
+    claims = _Claims(
+        iss=ISSUER,
+        aud=str(instance),
+        sub=caller.subject,
+        iat=issued,
+        nbf=issued,
+        exp=issued + lifetime.seconds,
+        jti=secrets.token_urlsafe(12),
+        epo=caller.epoch,
+        cred=str(caller.credential),
+        name=caller.name,
+        tenant=caller.tenant,
+        access=list(access),
+    )
+    token = jwt.encode(
+        msgspec.to_builtins(claims),
+        ring.signing.private,
+        algorithm=ALGORITHM,
+        headers={"kid": ring.signing.id},
+    )
+    if len(token) > MAX_TOKEN:
+        raise ValueInvalid("scope", "too many or too long scopes for one token")
+    return token
+
+
+class Verifier:
+    """Verifies tokens with a key ring; remembers good ones. Not shared among threads."""
+
+    def __init__(self, ring: KeyRing) -> None:
+        self.ring = ring
+        self._good: OrderedDict[bytes, TokenCaller] = OrderedDict()
+
+    def replace_keys(self, ring: KeyRing) -> None:
+        """Use other keys from now on; what the former ones verified is verified again."""
+        self.ring = ring
+        self._good.clear()
+
+    def verify(self, token: str, instance: InstanceId, now: Micros) -> TokenCaller:
+        """The caller a token speaks of. Raises Unauthenticated for anything but a token of ours, of this instance, valid now.
+
+        Says nothing about rights at this moment: see `AccessState.permits`.
+        """
+        if len(token) > MAX_TOKEN:
+            raise Unauthenticated("token too long")
+        digest = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+        caller = self._good.get(digest)
+        if caller is None:
+            caller = self._read(token, now)
+            self._good[digest] = caller
+            if len(self._good) > _CACHED:
+                self._good.popitem(last=False)
+        else:
+            self._good.move_to_end(digest)
+        if caller.instance != instance:
+            raise Unauthenticated("token of another instance")
+        if now >= caller.expires_at:
+            del self._good[digest]
+            raise Unauthenticated("token expired")
+        return caller
+
+    def _read(self, token: str, now: Micros) -> TokenCaller:
+        try:
+            header = jwt.get_unverified_header(token)
+        except jwt.PyJWTError as error:
+            raise Unauthenticated("no token of ours") from error
+        kid = header.get("kid")
+        if header.get("alg") != ALGORITHM or not _HEADER.issuperset(header) or type(kid) is not str:
+            raise Unauthenticated("no token of ours")
+        key = self.ring.public(kid, now)
+        if key is None:
+            raise KeyNotHere("signed with a key that is not here")
+        try:
+            payload = jwt.decode(token, key, algorithms=[ALGORITHM], options=_SIGNATURE_ONLY)
+            claims = msgspec.convert(payload, _Claims)
+            caller = _caller(claims)
+        except (jwt.PyJWTError, msgspec.ValidationError, ValueError) as error:
+            raise Unauthenticated("no token of ours") from error
+        latest = now // 1_000_000 + _LEEWAY_SECONDS
+        if claims.iss != ISSUER or claims.nbf > latest or claims.iat > latest:
+            raise Unauthenticated("token not valid yet")
+        return caller
+
+
+def _caller(claims: _Claims) -> TokenCaller:
+    credential = Credential.parse(claims.cred)
+    kind, _, number = claims.sub.partition(":")
+    is_account = credential.kind is CredentialKind.ACCOUNT
+    return TokenCaller(
+        subject=claims.sub,
+        name=claims.name,
+        tenant=None if claims.tenant is None else TenantId(claims.tenant),
+        user=UserId(int(number)) if kind == "user" else None,
+        account=AccountId(credential.id) if is_account else None,
+        credential=credential,
+        epoch=claims.epo,
+        instance=InstanceId(int(claims.aud)),
+        expires_at=Micros(claims.exp * 1_000_000),
+        token_id=claims.jti,
+        repositories=_scopes(claims.access),
+        may_list=any(a.type == "registry" and a.name == "catalog" for a in claims.access),
+    )
+
+
+def _scopes(access: Iterable[Access]) -> Mapping[str, RepositoryScope]:
+    scopes: dict[str, RepositoryScope] = {}
+    for entry in access:
+        if entry.type != "repository":
+            continue
+        permissions = frozenset(p for a in entry.actions for p in SCOPE_ACTIONS.get(a, ()))
+        number = None if entry.id is None else RepositoryId(entry.id)
+        scope = RepositoryScope(permissions, number)
+        before = scopes.get(entry.name)
+        if before is not None:
+            scope = replace(scope, permissions=permissions | before.permissions)
+        scopes[entry.name] = scope
+    return scopes

@@ -1,0 +1,232 @@
+"""What the token endpoint decides: who asks, which of the scopes asked for are allowed, and the tokens for it.
+
+A refresh token is opaque: sealed, for one instance, and looked at again with every use, so it ends with the credential it was made by.
+"""
+
+import base64
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import msgspec
+
+from entrepot.capabilities.access import bearer
+from entrepot.capabilities.access.bearer import Access, Lifetime
+from entrepot.capabilities.access.callers import (
+    SCOPE_ACTIONS,
+    Credential,
+    CredentialKind,
+    LoggedIn,
+)
+from entrepot.capabilities.access.evaluator import Rights, decide
+from entrepot.capabilities.access.rights import of_namespace, of_repository
+from entrepot.capabilities.access.sealing import SealBroken
+from entrepot.capabilities.access.state import AccessState
+from entrepot.metadata import access as standings
+from entrepot.metadata import epochs
+from entrepot.metadata.database import Connection
+from entrepot.metadata.namespaces import find_namespace, find_repository
+from entrepot.model.access import Caller, Permission, Resource
+from entrepot.model.errors import Unauthenticated
+from entrepot.model.ids import AccountId, InstanceId, Micros, TenantId, UserId
+from entrepot.model.tenancy import Instance
+from entrepot.oci.reference import NameSyntaxError, RepositoryName
+
+REFRESH_SECONDS: Final = 90 * 86400
+_REFRESH_PREFIX: Final = "ert1."
+_GRANTABLE: Final = ("pull", "push", "delete")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One thing asked for: `repository` with a full name, or `registry` with `catalog`."""
+
+    type: str
+    name: str
+    actions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request for a token wants. `wants_refresh`: also a token to get later ones by."""
+
+    scopes: tuple[Scope, ...] = ()
+    wants_refresh: bool = False
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Issued:
+    """The answer. Never printed."""
+
+    token: str
+    expires_in: int  # seconds
+    issued_at: Micros
+    refresh_token: str | None = None
+
+
+class _Refresh(msgspec.Struct, frozen=True):
+    instance: int
+    subject: str
+    name: str
+    tenant: int | None
+    credential: str
+    expires_at: int  # micros
+
+
+async def authenticate_refresh(
+    access: AccessState,
+    instance: Instance,
+    refresh_token: str,
+    *,
+    source: str,
+    request_id: str = "",
+) -> LoggedIn:
+    """The caller of a refresh token; whether the credential still counts is seen when rights are loaded. Raises Unauthenticated."""
+    prefix, encoded = refresh_token[: len(_REFRESH_PREFIX)], refresh_token[len(_REFRESH_PREFIX) :]
+    try:
+        if prefix != _REFRESH_PREFIX or len(encoded) > bearer.MAX_TOKEN:
+            raise ValueError("no refresh token")
+        sealed = base64.urlsafe_b64decode(encoded)
+        opened = access.sealer.open(sealed, _refresh_context(instance.id))
+        refresh = msgspec.json.decode(opened, type=_Refresh)
+        credential = Credential.parse(refresh.credential)
+    except (ValueError, SealBroken, msgspec.DecodeError) as error:
+        raise Unauthenticated("no refresh token of this instance") from error
+    if refresh.expires_at <= time.time_ns() // 1000 or refresh.instance != instance.id:
+        raise Unauthenticated("refresh token expired")
+    kind, _, number = refresh.subject.partition(":")
+    is_account = credential.kind is CredentialKind.ACCOUNT
+    return LoggedIn(
+        subject=refresh.subject,
+        name=refresh.name,
+        tenant=None if refresh.tenant is None else TenantId(refresh.tenant),
+        user=UserId(int(number)) if kind == "user" else None,
+        account=AccountId(credential.id) if is_account else None,
+        source=source,
+        request_id=request_id,
+        credential=credential,
+    )
+
+
+async def issue_token(
+    access: AccessState, instance: Instance, caller: Caller, asked: Asked
+) -> Issued:
+    """A token with the allowed part of what was asked, be it nothing. Raises Unauthenticated where the credential has ended, ValueInvalid."""
+
+    def find(conn: Connection) -> tuple[LoggedIn, list[Access]]:
+        rights = access.judge.rights(conn, caller)
+        if not rights.is_active:
+            raise Unauthenticated("the credential is no longer valid")
+        known = replace(_as_logged_in(conn, caller), epoch=epochs.current(conn))
+        return known, _granted(conn, rights, instance=instance.id, scopes=asked.scopes)
+
+    known, granted = await access.db.read(find)
+    now = Micros(time.time_ns() // 1000)
+    lifetime = Lifetime(now, access.token_seconds)
+    token = bearer.sign(access.ring, known, instance=instance.id, access=granted, lifetime=lifetime)
+    wants_refresh = asked.wants_refresh and not caller.is_anonymous
+    return Issued(
+        token=token,
+        expires_in=lifetime.seconds,
+        issued_at=now,
+        refresh_token=_refresh_token(access, instance.id, caller=known, now=now)
+        if wants_refresh
+        else None,
+    )
+
+
+def _as_logged_in(conn: Connection, caller: Caller) -> LoggedIn:
+    """The caller with a credential; who came by a signed request or a session counts as the user behind it."""
+    if isinstance(caller, LoggedIn):
+        return caller
+    credential = Credential(CredentialKind.NONE)
+    if caller.account is not None:
+        account = standings.account_standing(conn, caller.account)
+        version = 0 if account is None else account.version
+        credential = Credential(CredentialKind.ACCOUNT, caller.account, version)
+    elif caller.user is not None:
+        user = standings.user_standing(conn, caller.user)
+        version = 0 if user is None else user.credential_version
+        credential = Credential(CredentialKind.USER, caller.user, version)
+    return LoggedIn(
+        subject=caller.subject,
+        name=caller.name,
+        tenant=caller.tenant,
+        user=caller.user,
+        account=caller.account,
+        source=caller.source,
+        request_id=caller.request_id,
+        credential=credential,
+    )
+
+
+def _granted(
+    conn: Connection, rights: Rights, *, instance: InstanceId, scopes: Sequence[Scope]
+) -> list[Access]:
+    granted: list[Access] = []
+    for scope in _merged(scopes):
+        if scope.type == "registry" and scope.name == "catalog":
+            whole = Resource(tenant=None, instance=instance)
+            if decide(rights, Permission.CATALOG, whole).allowed:
+                granted.append(Access("registry", "catalog", ["*"]))
+            continue
+        resource = _find(conn, instance, scope.name) if scope.type == "repository" else None
+        if resource is None:
+            continue
+        actions = [a for a in _GRANTABLE if _asks(scope, a) and _may(rights, a, resource)]
+        if actions:
+            granted.append(Access("repository", scope.name, actions, resource.repository))
+    return granted
+
+
+def _merged(scopes: Sequence[Scope]) -> list[Scope]:
+    """The same thing asked for twice is asked for once, with all actions."""
+    actions: dict[tuple[str, str], tuple[str, ...]] = {}
+    for scope in scopes:
+        key = scope.type, scope.name
+        actions[key] = actions.get(key, ()) + scope.actions
+    return [Scope(kind, name, asked) for (kind, name), asked in actions.items()]
+
+
+def _asks(scope: Scope, action: str) -> bool:
+    return action in scope.actions or "*" in scope.actions
+
+
+def _may(rights: Rights, action: str, resource: Resource) -> bool:
+    """Making a repository is part of a push only where there is none yet."""
+    needed = SCOPE_ACTIONS[action]
+    if resource.repository is not None:
+        needed -= {Permission.REPOSITORY_CREATE}
+    return all(decide(rights, permission, resource).allowed for permission in needed)
+
+
+def _find(conn: Connection, instance: InstanceId, full_name: str) -> Resource | None:
+    try:
+        name = RepositoryName.parse(full_name)
+    except NameSyntaxError:
+        return None
+    repository = find_repository(conn, instance, full_name)
+    if repository is not None:
+        return of_repository(repository)
+    namespace = find_namespace(conn, instance, name.namespace)
+    return None if namespace is None else of_namespace(namespace, name.path)
+
+
+def _refresh_token(
+    access: AccessState, instance: InstanceId, *, caller: LoggedIn, now: Micros
+) -> str:
+    refresh = _Refresh(
+        instance=instance,
+        subject=caller.subject,
+        name=caller.name,
+        tenant=caller.tenant,
+        credential=str(caller.credential),
+        expires_at=now + REFRESH_SECONDS * 1_000_000,
+    )
+    sealed = access.sealer.seal(msgspec.json.encode(refresh), _refresh_context(instance))
+    return _REFRESH_PREFIX + base64.urlsafe_b64encode(sealed).decode()
+
+
+def _refresh_context(instance: InstanceId) -> str:
+    return f"refresh-token:{instance}"

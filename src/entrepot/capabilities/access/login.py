@@ -1,0 +1,232 @@
+"""Basic logins: people's passwords, tokens, service accounts, and the derived password of a key pair.
+
+Every failure looks the same and takes as long as a wrong password.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from entrepot.capabilities.access.callers import Credential, CredentialKind, LoggedIn
+from entrepot.capabilities.access.sealing import SealBroken, Sealer
+from entrepot.capabilities.access.secrets import (
+    derived_password,
+    fingerprint,
+    key_context,
+    same,
+)
+from entrepot.capabilities.access.state import AccessState
+from entrepot.metadata import access as standings
+from entrepot.metadata import accounts, audit, epochs
+from entrepot.metadata.access import UserStanding
+from entrepot.metadata.audit import AuditEntry, Outcome
+from entrepot.metadata.database import Connection, now
+from entrepot.model.access import AccountKind
+from entrepot.model.errors import Unauthenticated, Unavailable
+from entrepot.model.ids import Micros
+from entrepot.model.tenancy import Instance
+
+MAX_USERNAME: Final = 512
+MAX_PASSWORD: Final = 1024
+_REASON: Final = "wrong user name or password"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Attempt:
+    """Somebody's claim to be somebody. Never printed."""
+
+    username: str
+    password: str
+    source: str = ""  # client address
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Candidate:
+    """Who it would be. `is_proven`: the secret was already found right; else the password is to be checked against `stored`."""
+
+    caller: LoggedIn | None = None
+    is_proven: bool = False
+    stored: str | None = None
+    expires_at: Micros | None = None
+
+
+async def authenticate_basic(
+    access: AccessState,
+    instance: Instance,
+    username: str,
+    password: str,
+    *,
+    source: str,
+    request_id: str = "",
+) -> LoggedIn:
+    """The caller of a user name and password at this instance.
+
+    User names: `user` (root tenant), `tenant/user`, the user's account number; the tenant's account number with a token; `tcr$name`;
+    `project@access-key`. `source` is the client's address. Raises Unauthenticated, RateLimited, RightsStale.
+    """
+    access.throttle.check(source, username)
+    found = access.remembered.find(instance.id, username, password)
+    if found is None:
+        attempt = Attempt(username, password, source, request_id)
+        # One at a time for each source and account: a client's parallel requests cost one hash, and guesses are counted exactly.
+        async with access.turn(source, username):
+            access.throttle.check(source, username)
+            found = access.remembered.find(instance.id, username, password)
+            if found is None:
+                found = await _check(access, instance, attempt)
+    return found.at(source, request_id)
+
+
+async def _check(access: AccessState, instance: Instance, attempt: Attempt) -> LoggedIn:
+    candidate = _Candidate()
+    if len(attempt.username) <= MAX_USERNAME and len(attempt.password) <= MAX_PASSWORD:
+        candidate = await access.db.read(
+            lambda conn: _look_up(conn, access.sealer, instance=instance, attempt=attempt)
+        )
+    good = candidate.is_proven
+    if not good:
+        good = await access.passwords.verify(candidate.stored, attempt.password)
+    caller = candidate.caller
+    await _audit(access, instance, attempt=attempt, caller=caller, is_good=good)
+    if caller is None or not good:
+        access.throttle.failed(attempt.source, attempt.username)
+        raise Unauthenticated(_REASON)
+    access.throttle.succeeded(attempt.source, attempt.username)
+    access.remembered.add(
+        instance.id,
+        attempt.username,
+        attempt.password,
+        caller=caller,
+        most_seconds=_left(candidate.expires_at),
+    )
+    return caller
+
+
+def _left(expires_at: Micros | None) -> float | None:
+    return None if expires_at is None else expires_at / 1e6 - time.time()
+
+
+def _look_up(
+    conn: Connection, sealer: Sealer, *, instance: Instance, attempt: Attempt
+) -> _Candidate:
+    epoch = epochs.current(conn)
+    return (
+        _by_account(conn, instance, attempt=attempt, epoch=epoch)
+        or _by_key(conn, sealer, attempt=attempt, epoch=epoch)
+        or _by_password(conn, attempt.username, epoch)
+    )
+
+
+def _by_account(
+    conn: Connection, instance: Instance, *, attempt: Attempt, epoch: int
+) -> _Candidate | None:
+    """Tokens, logins and service accounts: found by the secret itself."""
+    account = accounts.find_by_secret(
+        conn, instance.id, attempt.username, secret_sha256=fingerprint(attempt.password)
+    )
+    if account is None or not account.is_good_at(Micros(now(conn))):
+        return None
+    credential = Credential(CredentialKind.ACCOUNT, account.account, account.version)
+    if account.kind is AccountKind.SERVICE:
+        caller = LoggedIn(
+            subject=f"account:{account.account}",
+            name=account.username,
+            tenant=account.tenant,
+            account=account.account,
+            credential=credential,
+            epoch=epoch,
+        )
+        return _Candidate(caller, is_proven=True, expires_at=account.expires_at)
+    user = standings.user_standing(conn, account.user)
+    if user is None or not user.is_active:
+        return None
+    caller = LoggedIn(
+        subject=f"user:{user.user}",
+        name=user.name,
+        tenant=user.tenant,
+        user=user.user,
+        account=account.account,
+        credential=credential,
+        epoch=epoch,
+    )
+    return _Candidate(caller, is_proven=True, expires_at=account.expires_at)
+
+
+def _by_key(conn: Connection, sealer: Sealer, *, attempt: Attempt, epoch: int) -> _Candidate | None:
+    """`project@access-key` with the password derived from the pair."""
+    project, at, key_id = attempt.username.rpartition("@")
+    key = accounts.find_key(conn, key_id) if at and project else None
+    if key is None or not key.user.is_active:
+        return None
+    if key.expires_at is not None and key.expires_at <= now(conn):
+        return None
+    try:
+        secret = sealer.open(key.secret_sealed, key_context(key_id)).decode()
+    except SealBroken:
+        log.error("access key cannot be unsealed", access_key_id=key_id)  # noqa: TRY400
+        return None
+    if not same(derived_password(key_id, secret), attempt.password):
+        return None
+    if not accounts.has_project(conn, key.user.tenant, project):
+        return None
+    credential = Credential(CredentialKind.KEY, key.key)
+    return _Candidate(
+        _as_user(key.user, credential, epoch), is_proven=True, expires_at=key.expires_at
+    )
+
+
+def _by_password(conn: Connection, username: str, epoch: int) -> _Candidate:
+    tenant, slash, name = username.partition("/")
+    found = accounts.find_user(conn, tenant, name) if slash else None
+    if not slash:
+        found = accounts.find_user(conn, None, username)
+        if found is None and len(username) == 12 and username.isdecimal():
+            found = accounts.find_user_by_uin(conn, username)
+    if found is None:
+        return _Candidate()
+    user, stored = found
+    credential = Credential(CredentialKind.USER, user.user, user.credential_version)
+    caller = _as_user(user, credential, epoch)
+    return _Candidate(caller, stored=stored if user.is_active else None)
+
+
+def _as_user(user: UserStanding, credential: Credential, epoch: int) -> LoggedIn:
+    return LoggedIn(
+        subject=f"user:{user.user}",
+        name=user.name,
+        tenant=user.tenant,
+        user=user.user,
+        credential=credential,
+        epoch=epoch,
+    )
+
+
+async def _audit(
+    access: AccessState,
+    instance: Instance,
+    *,
+    attempt: Attempt,
+    caller: LoggedIn | None,
+    is_good: bool,
+) -> None:
+    """Logins, good and bad. A user name that nobody has is not kept: people type passwords there."""
+    entry = AuditEntry(
+        actor="unknown" if caller is None else caller.name,
+        action="login",
+        resource=f"instance {instance.public_id}",
+        outcome=Outcome.DONE if is_good and caller is not None else Outcome.DENIED,
+        tenant=None if caller is None else caller.tenant,
+        source=attempt.source,
+        request_id=attempt.request_id,
+        details={} if caller is None else {"with": caller.credential.kind.value},
+    )
+    try:
+        await asyncio.shield(access.db.write(lambda conn: audit.record(conn, entry)))
+    except Unavailable as error:  # a full disk must not keep anybody from pulling
+        log.warning("login not audited", error=str(error), outcome=entry.outcome.value)
