@@ -85,6 +85,17 @@ def cpu_seconds(root: int) -> float:
     return sum(stat.cpu_ticks for stat in tree(root)) / TICKS
 
 
+def parse_busy_ticks(text: str) -> int:
+    """Ticks all cores have been busy, out of the first line of /proc/stat: all but idle, iowait and the guests'."""
+    fields = [int(field) for field in text.splitlines()[0].split()[1:9]]
+    return sum(fields) - fields[3] - fields[4]
+
+
+def busy_seconds() -> float:
+    """CPU time the whole machine has used so far."""
+    return parse_busy_ticks((PROC / "stat").read_text()) / TICKS
+
+
 def leads(pid: int, session: int) -> bool:
     """Whether `pid` still runs and belongs to the session (so a reused id is never taken for it)."""
     try:

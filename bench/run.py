@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from bench.servers import Certificate, Server, StartFailed
 
 FAULTS = (OSError, BadAnswer, DriverFailed, StartFailed, Unavailable, KeyError, ValueError)
 CORES = os.cpu_count() or 1
+_MACHINE, _WALL = "the machine", "the wall clock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +157,20 @@ def shares(count: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A turn's outcome with what the server used for it, and what idle neighbours used meanwhile."""
+    """A turn's outcome with what the server used for it, and what idle neighbours used meanwhile.
+
+    `others_share` is the part of all cores' time (0 to 1) that went to anything else than server, neighbours and
+    generator: the kernel's own threads, and whatever disturbs the measurement.
+    """
 
     total: Total
     cpu_seconds: float
     neighbours_cpu_seconds: float
+    others_share: float
+
+    def company(self) -> dict[str, float]:
+        """Who else used the cores, as measures."""
+        return {"neighbours_cpu_s": self.neighbours_cpu_seconds, "others_share": self.others_share}
 
 
 def measured(
@@ -168,12 +179,14 @@ def measured(
     """Drive the jobs against one server and watch all of them."""
 
     def clocks() -> dict[str, float]:
-        return {each.label: each.cpu_seconds() for each in {server, *neighbours}}
+        busy = {_MACHINE: procfs.busy_seconds(), _WALL: time.perf_counter()}
+        return busy | {each.label: each.cpu_seconds() for each in {server, *neighbours}}
 
     outcome, before, after = drive(jobs, limit_seconds=limit_seconds, measured=clocks)
-    used = {label: after[label] - before[label] for label in before}
-    own = used.pop(server.label)
-    return Measured(outcome, own, sum(used.values()))
+    used = {name: after[name] - before[name] for name in before}
+    machine, wall, own = used.pop(_MACHINE), used.pop(_WALL), used.pop(server.label)
+    rest = machine - own - sum(used.values()) - outcome.cpu_seconds
+    return Measured(outcome, own, sum(used.values()), max(0.0, rest) / (wall * CORES))
 
 
 def memory_values(peak: procfs.Memory) -> dict[str, float]:
@@ -199,5 +212,5 @@ def byte_values(result: Measured) -> dict[str, float]:
         "rate": total.units / MIB / total.seconds,
         "cpu_s_per_gib": result.cpu_seconds / (total.units / GIB),
         "generator_cpu_s_per_gib": total.cpu_seconds / (total.units / GIB),
-        "neighbours_cpu_s": result.neighbours_cpu_seconds,
+        **result.company(),
     }

@@ -73,7 +73,7 @@ def _request_values(result: Measured) -> dict[str, float]:
         "p99_ms": (quantile(total.histogram, 0.99) or 0) / 100,
         "generator_cpu_us": total.cpu_seconds / total.units * 1e6,
         "reconnects": float(total.reconnects),
-        "neighbours_cpu_s": result.neighbours_cpu_seconds,
+        **result.company(),
     }
 
 

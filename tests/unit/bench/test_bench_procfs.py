@@ -50,3 +50,8 @@ def test_a_process_that_works_is_seen_working_and_holding_memory():
         child.kill()
         child.wait()
     assert procfs.tree(child.pid) == []
+
+
+def test_busy_time_leaves_out_idle_waiting_and_guests_that_are_counted_twice():
+    text = "cpu  10 20 30 4000 500 6 7 8 9 9\ncpu0 1 1 1 1 1 1 1 1 1 1\n"
+    assert procfs.parse_busy_ticks(text) == 10 + 20 + 30 + 6 + 7 + 8
