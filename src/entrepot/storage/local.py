@@ -144,7 +144,6 @@ class LocalStore:
             key=key,
             upload=self._folders.upload(key),
             blob=self._folders.blob(key),
-            uploads=self._folders.uploads,
             shelf=self._folders.shelf(key),
         )
         return LocalUpload(place, descriptor, finished=finished, make_shelf=self._make_shelf)

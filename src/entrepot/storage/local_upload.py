@@ -21,12 +21,11 @@ _WRITE_BACK_BYTES = 8 << 20
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Both names of an object, and the folders they are in."""
+    """Both names of an object, and the folder of the finished one."""
 
     key: ObjectKey
     upload: str
     blob: str
-    uploads: str
     shelf: str
 
 
@@ -97,7 +96,6 @@ class LocalUpload:
                 self._place_finished(descriptor)
                 self._sync(descriptor)
                 files.sync_folder(self._place.shelf)
-                files.sync_folder(self._place.uploads)
             self._sealed = True
         return self._offset
 

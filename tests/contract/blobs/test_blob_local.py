@@ -253,7 +253,7 @@ def test_a_store_whose_folder_has_gone_is_unavailable(root: Path) -> None:
         store.probe()
 
 
-def test_finishing_costs_three_fsyncs_and_the_first_of_a_folder_one_more(
+def test_finishing_costs_two_fsyncs_and_the_first_of_a_folder_one_more(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = LocalStore(root)
@@ -279,7 +279,7 @@ def test_finishing_costs_three_fsyncs_and_the_first_of_a_folder_one_more(
         costs.append(count)
         count = 0
 
-    assert costs == [4, 3]
+    assert costs == [3, 2]
 
 
 def test_a_setting_names_a_store(tmp_path: Path) -> None:
