@@ -39,11 +39,12 @@ def digest_of(content: bytes | str) -> str:
 
 def busybox_tar(marker: str) -> bytes:
     """An uncompressed root with a static busybox, `/bin/sh` and a file that says `marker`."""
-    if not BUSYBOX.exists():
+    program = BUSYBOX.read_bytes() if BUSYBOX.exists() else b""
+    if not program or b"ld-linux" in program:
         pytest.skip("not installed: busybox-static (`make test-all` installs it where it can)")
     target = io.BytesIO()
     with tarfile.open(fileobj=target, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        _add_file(tar, "bin/busybox", BUSYBOX.read_bytes(), mode=0o755)
+        _add_file(tar, "bin/busybox", program, mode=0o755)
         for applet in ("sh", "cat", "echo"):
             link = tarfile.TarInfo(f"bin/{applet}")
             link.type, link.linkname = tarfile.SYMTYPE, "busybox"

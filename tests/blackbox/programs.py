@@ -105,7 +105,9 @@ def needed(*names: str) -> None:
     """Skip the test, with the reason, when one of the programs is not on this machine."""
     missing = [name for name in names if found(name) is None]
     if missing:
-        pytest.skip(f"not installed: {', '.join(missing)} (`make test-all` installs it where it can)")
+        pytest.skip(
+            f"not installed: {', '.join(missing)} (`make test-all` installs it where it can)"
+        )
 
 
 def needed_root() -> None:

@@ -15,7 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,10 +110,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(10)
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def wait_until(
@@ -162,9 +160,7 @@ def entrepot(
     assert "Traceback" not in log.read_text(), f"an unexpected error is logged in {log}"
 
 
-def _settings(
-    folder: Path, port: int, *, certificates: Certificates, tls: bool
-) -> dict[str, str]:
+def _settings(folder: Path, port: int, *, certificates: Certificates, tls: bool) -> dict[str, str]:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("ENTREPOT_")}
     own = {
         "ENTREPOT_DATA": str(folder / "data"),

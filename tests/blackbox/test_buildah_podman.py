@@ -1,7 +1,6 @@
 """buildah and podman: build, push and pull, manifest lists in both formats."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 from oci_layout import busybox_tar, digest_of
@@ -20,7 +19,7 @@ default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
 
 
 @pytest.fixture
-def buildah(client: Surroundings) -> Iterator[Surroundings]:
+def buildah(client: Surroundings) -> Surroundings:
     """Surroundings with a storage of their own, in which no layer is known yet."""
     needed("buildah", "podman")
     needed_root()
@@ -30,7 +29,7 @@ def buildah(client: Surroundings) -> Iterator[Surroundings]:
     )
     (folder / "containers.conf").write_text(_CONTAINERS)
     (folder / "registries.conf").write_text("")
-    yield client.with_variables(
+    return client.with_variables(
         CONTAINERS_STORAGE_CONF=str(folder / "storage.conf"),
         CONTAINERS_CONF=str(folder / "containers.conf"),
         CONTAINERS_REGISTRIES_CONF=str(folder / "registries.conf"),
@@ -102,15 +101,20 @@ def test_a_multi_architecture_image_is_pushed_whole(
     raw = buildah.run("skopeo", "inspect", "--raw", *access(registry), f"docker://{name}")
 
     value = json.loads(raw)
-    assert value["mediaType"] == {
-        "oci": "application/vnd.oci.image.index.v1+json",
-        "v2s2": "application/vnd.docker.distribution.manifest.list.v2+json",
-    }[form]
+    assert (
+        value["mediaType"]
+        == {
+            "oci": "application/vnd.oci.image.index.v1+json",
+            "v2s2": "application/vnd.docker.distribution.manifest.list.v2+json",
+        }[form]
+    )
     listed = {entry["platform"]["architecture"]: entry["digest"] for entry in value["manifests"]}
     assert sorted(listed) == ["amd64", "arm64"]
     for digest in listed.values():
         child = f"docker://{name.rpartition(':')[0]}@{digest}"
-        assert digest_of(buildah.run("skopeo", "inspect", "--raw", *access(registry), child)) == digest
+        assert (
+            digest_of(buildah.run("skopeo", "inspect", "--raw", *access(registry), child)) == digest
+        )
 
 
 def make_list(buildah: Surroundings, name: str) -> None:

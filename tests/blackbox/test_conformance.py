@@ -5,7 +5,7 @@ and name its tests.
 """
 
 import re
-import xml.etree.ElementTree as ElementTree
+import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,7 +51,7 @@ def read_results(folder: Path) -> Results:
     text = (folder / "results.yaml").read_text()
     listed = text.partition("\napis:\n")[2]
     features = dict(re.findall(r"^  ([^:\n]+): (\w+)$", listed, flags=re.MULTILINE))
-    cases = list(ElementTree.parse(folder / "junit.xml").iter("testcase"))
+    cases = list(ET.parse(folder / "junit.xml").iter("testcase"))
     failures = [
         f"{case.get('name')}: {(case.findtext('system-out') or '').strip()[:300]}"
         for case in cases

@@ -23,14 +23,16 @@ def test_an_image_is_signed_and_verified_and_another_key_is_not_believed(
 ) -> None:
     tool = registry.trusting(cosign)
     name = f"{registry.host}/{registry.namespace}/{repository}"
-    trust = f"--dest-cert-dir={registry.certificates.folder}" if registry.tls else "--dest-tls-verify=false"
+    trust = (
+        f"--dest-cert-dir={registry.certificates.folder}"
+        if registry.tls
+        else "--dest-tls-verify=false"
+    )
     tool.run(
         "skopeo", "copy", trust, "--dest-creds", registry.credentials, image.skopeo_reference,
         f"docker://{name}:v1",
     )  # fmt: skip
-    tool.run(
-        "cosign", "login", registry.host, "-u", registry.user, "-p", registry.password
-    )
+    tool.run("cosign", "login", registry.host, "-u", registry.user, "-p", registry.password)
     for key in ("own", "other"):
         tool.run("cosign", "generate-key-pair", "--output-key-prefix", key)
     reach = [] if registry.tls else ["--allow-http-registry"]
@@ -51,14 +53,16 @@ def test_an_sbom_is_attached_and_found_as_a_referrer(
 ) -> None:
     tool = registry.trusting(cosign)
     name = f"{registry.host}/{registry.namespace}/{repository}"
-    trust = f"--dest-cert-dir={registry.certificates.folder}" if registry.tls else "--dest-tls-verify=false"
+    trust = (
+        f"--dest-cert-dir={registry.certificates.folder}"
+        if registry.tls
+        else "--dest-tls-verify=false"
+    )
     tool.run(
         "skopeo", "copy", trust, "--dest-creds", registry.credentials, image.skopeo_reference,
         f"docker://{name}:v1",
     )  # fmt: skip
-    tool.run(
-        "cosign", "login", registry.host, "-u", registry.user, "-p", registry.password
-    )
+    tool.run("cosign", "login", registry.host, "-u", registry.user, "-p", registry.password)
     tool.run("cosign", "generate-key-pair")
     reach = [] if registry.tls else ["--allow-http-registry"]
     predicate = tool.folder / "predicate.json"

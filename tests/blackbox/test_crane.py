@@ -29,7 +29,10 @@ def test_an_index_is_pushed_validated_copied_and_pulled(
     registry: Registry, crane: Surroundings, multi_image: Layout, repository: str
 ) -> None:
     tool = logged_in(crane, registry)
-    first, second = registry.reference(repository, "v1"), registry.reference(f"{repository}/b", "v1")
+    first, second = (
+        registry.reference(repository, "v1"),
+        registry.reference(f"{repository}/b", "v1"),
+    )
 
     # crane takes the layout's index.json as the image, which holds the one index that we mean.
     tool.run("crane", "push", "--index", multi_image.folder, first)

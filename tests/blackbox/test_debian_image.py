@@ -35,9 +35,7 @@ def options(registry: Registry, side: str) -> list[str]:
 
 
 @pytest.fixture
-def pushed(
-    registry: Registry, client: Surroundings, debian: Layout, repository: str
-) -> str:
+def pushed(registry: Registry, client: Surroundings, debian: Layout, repository: str) -> str:
     """The image in the registry, brought there by skopeo; its name without a tag."""
     needed("skopeo")
     name = f"{registry.host}/{registry.namespace}/{repository}"

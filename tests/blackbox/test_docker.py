@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 
-
 import pytest
 from engines import containerd, dockerd
 from oci_layout import busybox_tar, digest_of
@@ -15,9 +14,7 @@ pytestmark = [pytest.mark.blackbox, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
-def engine(
-    tmp_path_factory: pytest.TempPathFactory, certificates: Certificates
-) -> Iterator[str]:
+def engine(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) -> Iterator[str]:
     needed("docker", "dockerd")
     with (
         containerd(tmp_path_factory.mktemp("ctrd")) as backend,
@@ -65,7 +62,7 @@ def test_an_image_is_built_pushed_removed_pulled_and_run(
 
 
 def digest_after(word: str, output: str) -> str:
-    return output.split(word, 1)[1].split()[0]
+    return output.partition(word)[2].split(maxsplit=1)[0]
 
 
 def test_a_pull_by_digest_gives_what_was_pushed(
@@ -88,7 +85,10 @@ def test_a_pull_by_digest_gives_what_was_pushed(
 def test_a_second_tag_of_the_same_image_uploads_no_layer(
     registry: Registry, docker: Surroundings, repository: str
 ) -> None:
-    first, second = registry.reference(repository, "v1"), registry.reference(f"{repository}/c", "v2")
+    first, second = (
+        registry.reference(repository, "v1"),
+        registry.reference(f"{repository}/c", "v2"),
+    )
     build(docker, first, marker=repository)
     login(docker, registry)
     docker.run("docker", "push", first)
@@ -106,7 +106,11 @@ def test_docker_pulls_its_platform_from_an_index_that_skopeo_pushed(
 ) -> None:
     needed("skopeo")
     name = registry.reference(repository, "multi")
-    trust = f"--dest-cert-dir={registry.certificates.folder}" if registry.tls else "--dest-tls-verify=false"
+    trust = (
+        f"--dest-cert-dir={registry.certificates.folder}"
+        if registry.tls
+        else "--dest-tls-verify=false"
+    )
     docker.run(
         "skopeo", "copy", "--all", trust, "--dest-creds", registry.credentials,
         multi_image.skopeo_reference, f"docker://{name}",

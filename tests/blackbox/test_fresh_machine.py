@@ -123,9 +123,7 @@ def push_and_check(client: Surroundings, layout: Layout, host: str, password: st
     name = f"docker://{host}/mine/hello:v1"
     login = ["skopeo", "login", "--tls-verify=false", "-u", "root", "--password-stdin", host]
     client.run(*login, stdin=password)
-    client.run(
-        "skopeo", "copy", "--all", "--dest-tls-verify=false", layout.skopeo_reference, name
-    )
+    client.run("skopeo", "copy", "--all", "--dest-tls-verify=false", layout.skopeo_reference, name)
     client.run(
         "skopeo", "copy", "--all", "--src-tls-verify=false", name, f"oci:{client.folder}/back:v1"
     )

@@ -1,5 +1,7 @@
 """helm: a chart is an OCI artifact; its client library is containerd's and asks for tokens by POST."""
 
+from pathlib import Path
+
 import pytest
 from programs import Surroundings, needed
 from started_registry import Registry
@@ -17,8 +19,8 @@ def helm(client: Surroundings) -> Surroundings:
     )
 
 
-def packaged(helm: Surroundings, version: str = "0.1.0") -> str:
-    """Make the chart `demo`; answer the path of its archive."""
+def packaged(helm: Surroundings, version: str = "0.1.0") -> Path:
+    """Make the chart `demo`; answer its archive."""
     chart = helm.folder / "demo"
     (chart / "templates").mkdir(parents=True, exist_ok=True)
     (chart / "Chart.yaml").write_text(
@@ -30,7 +32,7 @@ def packaged(helm: Surroundings, version: str = "0.1.0") -> str:
         "data:\n  greeting: {{ .Values.greeting }}\n"
     )
     helm.run("helm", "package", chart, "-d", helm.folder)
-    return str(helm.folder / f"demo-{version}.tgz")
+    return helm.folder / f"demo-{version}.tgz"
 
 
 def reach(registry: Registry) -> list[str]:
@@ -56,12 +58,9 @@ def test_a_chart_is_pushed_and_pulled_byte_for_byte(
     down.mkdir()
 
     helm.run("helm", "push", archive, folder, *reach(registry))
-    helm.run(
-        "helm", "pull", f"{folder}/demo", "--version", "0.1.0", "-d", down, *reach(registry)
-    )
+    helm.run("helm", "pull", f"{folder}/demo", "--version", "0.1.0", "-d", down, *reach(registry))
 
-    with open(archive, "rb") as pushed:
-        assert (down / "demo-0.1.0.tgz").read_bytes() == pushed.read()
+    assert (down / "demo-0.1.0.tgz").read_bytes() == archive.read_bytes()
 
 
 def test_show_and_template_read_the_chart_from_the_registry(

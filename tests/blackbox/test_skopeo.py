@@ -76,7 +76,10 @@ def blobs(layout: Path) -> dict[str, bytes]:
 def test_another_repository_of_the_same_registry_takes_the_image_by_mounting(
     registry: Registry, client: Surroundings, multi_image: Layout, repository: str
 ) -> None:
-    first, second = registry.reference(repository, "v1"), registry.reference(f"{repository}/b", "v2")
+    first, second = (
+        registry.reference(repository, "v1"),
+        registry.reference(f"{repository}/b", "v2"),
+    )
     push(client, registry, multi_image, first)
 
     client.run(
