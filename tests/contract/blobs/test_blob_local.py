@@ -1,6 +1,7 @@
 """What only holds on a disk: modes, locks among processes, a full disk, and holders that are killed."""
 
 import errno
+import fcntl
 import os
 import resource
 import stat
@@ -305,3 +306,27 @@ def test_a_setting_names_a_store(tmp_path: Path) -> None:
 def test_a_setting_that_names_no_store_is_refused(url: str) -> None:
     with pytest.raises(ValueInvalid):
         open_store(url)
+
+
+def test_a_file_that_went_between_its_look_up_and_its_lock_is_not_held(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = LocalStore(root)
+    store.begin(KEY).close()
+    flock = fcntl.flock
+    name = root / "uploads" / KEY
+
+    def late(descriptor: int, operation: int) -> None:
+        if operation & fcntl.LOCK_EX:
+            monkeypatch.undo()
+            name.unlink()  # as an abandoning process does it
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    upload = store.resume(KEY, state=b"", offset=0)
+
+    assert name.exists()
+    upload.write(memoryview(b"abc"))
+    upload.finish()
+    upload.close()
+    assert whole(store) == b"abc"

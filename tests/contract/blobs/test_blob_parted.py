@@ -294,3 +294,17 @@ def test_after_a_zombie_completed_the_shared_parts_the_holder_still_gets_its_own
     again.finish()
 
     assert whole(store) == b"a" * (PART + 7) + b"h" * 3 * PART
+
+
+def test_a_holder_whose_parts_a_zombie_left_out_is_refused() -> None:
+    store = small(fake())
+    first = store.begin(KEY)
+    first.write(memoryview(b"a" * PART))
+    state = first.save()
+    zombie = store.resume(KEY, state=state, offset=PART)
+    holder = store.resume(KEY, state=state, offset=PART)
+    holder.write(memoryview(b"h" * 2 * PART))
+    zombie.finish()
+
+    with pytest.raises(UploadHeld):
+        holder.finish()
