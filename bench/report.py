@@ -91,18 +91,32 @@ def _compare(line: Line, ours: Row, peer: Row) -> Comparison:
     return Comparison(line.name, ours.server, peer.server, mine, theirs, speed, cpu, goal, met)
 
 
-def within_limits(table: Iterable[Row]) -> dict[tuple[str, str], bool]:
-    """Whether our rows keep the absolute limits of the lines that have one."""
-    limits = {line.name: line for line in LINES if line.limit is not None}
-    found = {}
-    for row in table:
-        line = limits.get(row.line)
-        if line is None or line.limit is None or not row.server.startswith(OURS):
-            continue
-        value = row.values.get(line.measure)
-        if value is not None:
-            found[(row.line, row.server)] = value <= line.limit
-    return found
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A measure of ours beside the absolute bound of its line."""
+
+    line: str
+    server: str
+    measure: str
+    value: float
+    limit: float
+
+    @property
+    def kept(self) -> bool:
+        """Whether the value is within it."""
+        return self.value <= self.limit
+
+
+def bounds(table: Iterable[Row]) -> list[Bound]:
+    """Our rows beside the absolute bounds of their lines; a missing figure has none."""
+    lines = {line.name: line for line in LINES}
+    return [
+        Bound(row.line, row.server, measure, row.values[measure], limit)
+        for row in table
+        if row.server.startswith(OURS)
+        for measure, limit in lines[row.line].limits.items()
+        if measure in row.values
+    ]
 
 
 def number(value: float | None) -> str:
@@ -119,7 +133,7 @@ def overview(table: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     servers = list(dict.fromkeys(row.server for row in table))
     cells = {(row.line, row.server): row for row in table}
     ratios = [found for found in comparisons(table) if found.peer == GOAL_PEER]
-    limits = within_limits(table)
+    limits = bounds(table)
     body = []
     for line in LINES:
         if not any(row.line == line.name for row in table):
@@ -136,26 +150,25 @@ def _figure(line: Line, row: Row | None) -> str:
     if value is None:
         return "skipped" if all(each.startswith("skipped") for each in row.failures) else "failed"
     cpu = row.values.get(line.cpu_measure) if line.cpu_measure else None
-    errors = row.values.get("errors", 0)
     text = number(value) if cpu is None else f"{number(value)} ({number(cpu)})"
-    return text + (f", {errors:.0f} errors" if errors else "")
+    if "errors" in row.values:
+        text += f", {row.values['errors']:.0f} errors, {number(row.values['rss_mib'])} MiB"
+    return text
 
 
-def _verdict(
-    line: Line, ratios: Sequence[Comparison], limits: Mapping[tuple[str, str], bool]
-) -> str:
+def _verdict(line: Line, ratios: Sequence[Comparison], limits: Sequence[Bound]) -> str:
     said = []
     for found in (each for each in ratios if each.line == line.name):
         text = f"{processes_of(found.server)}p {number(found.ratio)}"
         if found.cpu_ratio is not None:
             text += f", CPU {number(found.cpu_ratio)}"
         if found.met is not None:
-            bound = f"{found.goal:g}" + (f", CPU {line.cpu_goal:g}" if line.cpu_goal else "")
-            text += f" ({bound}: {'met' if found.met else 'MISSED'})"
+            wanted = f"{found.goal:g}" + (f", CPU {line.cpu_goal:g}" if line.cpu_goal else "")
+            text += f" ({wanted}: {'met' if found.met else 'MISSED'})"
         said.append(text)
-    for (name, server), kept in limits.items():
-        if name == line.name:
-            said.append(f"{processes_of(server)}p ≤ {line.limit:g}: {'kept' if kept else 'MISSED'}")
+    for bound in (each for each in limits if each.line == line.name):
+        verdict = "kept" if bound.kept else f"{number(bound.value)}, MISSED"
+        said.append(f"{processes_of(bound.server)}p {bound.measure} ≤ {bound.limit:g}: {verdict}")
     return "; ".join(said)
 
 
@@ -210,6 +223,7 @@ class Document(msgspec.Struct, frozen=True):
     readings: list[Reading]
     medians: list[Row]
     comparisons: list[Comparison]
+    bounds: list[Bound]
 
 
 def document(run: Run, versions: dict[str, str], facts: dict[str, str], command: str) -> bytes:
@@ -227,5 +241,6 @@ def document(run: Run, versions: dict[str, str], facts: dict[str, str], command:
         run.readings,
         table,
         comparisons(table),
+        bounds(table),
     )
     return msgspec.json.format(msgspec.json.encode(whole))

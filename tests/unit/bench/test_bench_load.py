@@ -37,8 +37,10 @@ def test_every_answered_request_is_counted_once_with_its_latency(responder):
 
 def test_an_answer_of_another_length_than_expected_is_an_error(responder):
     job = Requests(responder, _request(responder), 99, connections=1, seconds=0.2)
-    with pytest.raises(DriverFailed, match="unexpected answer"):
-        drive([job], limit_seconds=20, measured=lambda: None)
+    total, _, _ = drive([job], limit_seconds=20, measured=lambda: None)
+    assert total.units == 0
+    assert 0 < total.errors <= 1000
+    assert "unexpected answer" in total.first_error
 
 
 def test_bodies_are_counted_by_the_byte(responder):
@@ -64,3 +66,10 @@ def test_a_client_that_is_never_answered_is_an_error_when_the_time_is_up():
         total, _, _ = drive([job], limit_seconds=30, measured=lambda: None)
     assert (total.units, total.errors) == (0, 3)
     assert total.first_error == "not done after 0.2 s, waiting for the answer"
+
+
+def test_a_generator_that_cannot_connect_says_so():
+    target = Target("127.0.0.1", free_port())
+    job = Requests(target, _request(target), 100, connections=1, seconds=0.2)
+    with pytest.raises(DriverFailed, match="ConnectionRefusedError"):
+        drive([job], limit_seconds=20, measured=lambda: None)

@@ -3,7 +3,7 @@
 import pytest
 from bench.figures import Row
 from bench.lines import LINES, chosen
-from bench.report import comparisons, number, overview, within_limits
+from bench.report import bounds, comparisons, number, overview
 from bench.run import CORES, shares
 
 
@@ -48,10 +48,18 @@ def test_absolute_limits_bind_only_us():
         _row("memory-idle", "entrepot, 2 processes", pss_mib=81.0),
         _row("memory-idle", "distribution-v3", pss_mib=500.0),
     ]
-    assert within_limits(table) == {
-        ("memory-idle", "entrepot, 1 process"): True,
-        ("memory-idle", "entrepot, 2 processes"): False,
-    }
+    assert [(bound.server, bound.value, bound.kept) for bound in bounds(table)] == [
+        ("entrepot, 1 process", 80.0, True),
+        ("entrepot, 2 processes", 81.0, False),
+    ]
+
+
+def test_the_crowd_is_bound_by_errors_and_by_the_largest_process():
+    ours = _row("crowd", "entrepot, 2 processes", rate=900.0, errors=1.0, rss_process_mib=149.0)
+    assert [(each.measure, each.kept) for each in bounds([ours])] == [
+        ("errors", False),
+        ("rss_process_mib", True),
+    ]
 
 
 def test_the_overview_says_failed_and_skipped_instead_of_leaving_a_server_out():
