@@ -16,6 +16,14 @@ from entrepot.metadata.leases import Succeeded
 from entrepot.model.errors import LeaseLost
 
 
+async def write_late(ctx, late) -> None:
+    try:
+        await ctx.write(late)
+        print("wrote")
+    except LeaseLost:
+        print("refused")
+
+
 async def main(url: str, signal_number: int) -> None:
     db = Database.open(url)
 
@@ -23,16 +31,15 @@ async def main(url: str, signal_number: int) -> None:
         await ctx.write(lambda conn: counters.add(conn, "job", 1, "begun", 1))
         await asyncio.sleep(0.3)  # no transaction of this process is open
         os.kill(os.getpid(), signal_number)
-        for late in (
-            lambda conn: counters.add(conn, "job", 1, "ended", 1),
-            lambda conn: leases.finish(conn, ctx.task, Succeeded({"by": "doomed"})),
-        ):
-            try:
-                await ctx.write(late)
-                print("wrote")
-            except LeaseLost:
-                print("refused")
-        worker.stop()
+        try:
+            for late in (
+                lambda conn: counters.add(conn, "job", 1, "ended", 1),
+                lambda conn: leases.finish(conn, ctx.task, Succeeded({"by": "doomed"})),
+            ):
+                await write_late(ctx, late)
+        finally:  # the first heartbeat may end the body before it has tried both
+            print("ended")
+            worker.stop()
 
     settings = WorkerSettings(lease_seconds=2.0, poll_seconds=30.0)
     worker = Worker(db, {"job": Handler(kind="job", run=body)}, settings=settings)
