@@ -1,17 +1,18 @@
 """A started server on 127.0.0.1, in a thread of its own, and a client that sends raw bytes."""
 
 import asyncio
-import datetime
+import datetime as dt
 import ipaddress
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import uvloop
 from cryptography import x509
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from entrepot.http.bodies import ASGIApp
-from entrepot.http.server import Limits, Server, ServerContext, bind, tls_context
+from entrepot.http.server import Limits, Server, ServerContext, bind
 
 
 @dataclass
@@ -49,6 +50,12 @@ class Running:
             if half_close:
                 sock.shutdown(socket.SHUT_WR)
             return read_all(sock)
+
+    def wait_until(self, condition: Callable[[], object], seconds: float = 5) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
 
     def call(self, coroutine: Any, timeout: float = 20) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(timeout)
@@ -94,9 +101,11 @@ class Reader:
         if head_only or status in (100, 204, 304):
             pass
         elif headers.get("transfer-encoding") == "chunked":
+            chunks = []
             while size := int(self.file.readline(), 16):
-                body += self.file.read(size)
+                chunks.append(self.file.read(size))
                 assert self.file.readline() == b"\r\n"
+            body = b"".join(chunks)
             assert self.file.readline() == b"\r\n"
         elif "content-length" in headers:
             body = self.file.read(int(headers["content-length"]))
@@ -108,7 +117,7 @@ class Reader:
         self.file.close()
         self.sock.close()
 
-    def __enter__(self) -> "Reader":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -170,7 +179,7 @@ def make_pair(folder: Path, name: str) -> Pair:
     """A self-signed certificate for localhost."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     names = x509.SubjectAlternativeName(
         [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     )
@@ -180,8 +189,8 @@ def make_pair(folder: Path, name: str) -> Pair:
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(names, critical=False)
         .sign(key, hashes.SHA256())
     )

@@ -66,7 +66,9 @@ class Connection(Stream):
             return
         cycle = self.cycle
         try:
-            if cycle is not None and cycle.upload is not None:
+            if self._discarded is not None:
+                self._discard()
+            elif cycle is not None and cycle.upload is not None:
                 self._read_upload(cycle, cycle.upload)
             else:
                 self._read(self.serving.small_read)
@@ -75,7 +77,7 @@ class Connection(Stream):
         except OSError:
             self.lost()
             return
-        if self._reading:
+        if self._reading and self._discarded is None:
             self.read_deciphered()
 
     def _handshake(self) -> None:
@@ -104,9 +106,6 @@ class Connection(Stream):
             self._input_ended()
             return
         self.moved += size
-        if self._discarded is not None:
-            self._discard(size)
-            return
         try:
             self._take(bytes(view[:size]))
         except BadRequest as refusal:
@@ -174,7 +173,7 @@ class Connection(Stream):
         """Feed the parser up to the end of one head, then start its request."""
         limits, position = self.serving.limits, 0
         if self._head_bytes == 0:
-            self.deadline = self.loop.time() + limits.header_seconds
+            self.deadline = self.serving.now + limits.header_seconds
         parser = self._parser
         if parser is None:
             parser = self._parser = RequestParser(limits)
@@ -202,9 +201,7 @@ class Connection(Stream):
         self._pace.reset()
         cycle = self.cycle = Cycle(self, request, body)
         self.serving.in_flight += 1
-        task = self.loop.create_task(cycle.run())
-        self.serving.tasks.add(task)
-        task.add_done_callback(self.serving.task_done)
+        cycle.start()
         if rest:
             self._take(rest)
 
@@ -286,10 +283,11 @@ class Connection(Stream):
         self.deadline = self.loop.time() + self.serving.limits.linger_seconds
         self.resume_reading()
 
-    def _discard(self, size: int) -> None:
-        assert self._discarded is not None  # noqa: S101  (narrows the type)
-        self._discarded += size
-        if self._discarded > self.serving.limits.linger_bytes:
+    def _discard(self) -> None:
+        """Throw bytes away, undeciphered: TLS said goodbye in our direction already."""
+        size = socket.socket.recv_into(self.sock, self.serving.large_read)
+        self._discarded = (self._discarded or 0) + size
+        if size == 0 or self._discarded > self.serving.limits.linger_bytes:
             self.close()
 
     def lost(self) -> None:

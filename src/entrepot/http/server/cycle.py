@@ -24,7 +24,7 @@ CLIENT_GONE: Final = 499
 class Cycle:
     """The server's half of one application call. `gone`: nothing more comes from the client."""
 
-    __slots__ = ("_body_given", "_connection", "_head", "_pending_head", "_sent", "_serving",
+    __slots__ = ("_body_given", "_connection", "_head", "_pending_head", "_sent", "_serving", "_task",
                  "_waiters", "begun_at", "body", "complete", "gone", "request", "scope",
                  "started", "upload")  # fmt: skip
 
@@ -69,7 +69,12 @@ class Cycle:
             "extensions": extensions,
         }
 
-    async def run(self) -> None:
+    def start(self) -> None:
+        """Run the application in a task of its own."""
+        self._task = self._connection.loop.create_task(self._run())
+        self._serving.tasks.add(self._task)
+
+    async def _run(self) -> None:
         """Call the application and settle what it leaves unsettled."""
         serving = self._serving
         try:
@@ -81,19 +86,26 @@ class Cycle:
         except Exception as error:  # noqa: BLE001  (the edge: whatever an application raises)
             serving.hooks.on_error(error, self.scope)
         finally:
-            self._settle()
+            if not self.complete:
+                self._settle()
+            serving.tasks.discard(self._task)
+            if serving.stopping:
+                serving.on_closed()
+            # The scope's extension refers to us: free both now, not in the garbage collector.
+            self.scope = {}
 
     def _settle(self) -> None:
         """500 where nothing was sent yet, else a cut: never a whole-looking half answer."""
-        if self.complete:
-            return
         self.complete = True
-        if not self.started or self._pending_head:
-            self._report(CLIENT_GONE if self.gone else 500)
-            self._connection.answer_and_close(500)
-        else:
+        if self.started and not self._pending_head:
             self._report(self._head.status if self._head is not None else 500)
             self._connection.cut(hard=self._ends_with_connection())
+        elif self.gone:
+            self._report(CLIENT_GONE)
+            self._connection.cut(hard=False)
+        else:
+            self._report(500)
+            self._connection.answer_and_close(500)
 
     def _ends_with_connection(self) -> bool:
         head = self._head

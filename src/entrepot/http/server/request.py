@@ -8,7 +8,6 @@ CRLF CRLF (`Cutter`). A head, and the end of a chunked body, can only end there,
 the next message ever reaches the parser before this one is answered.
 """
 
-import sys
 from collections.abc import Callable
 from typing import Final
 
@@ -17,9 +16,6 @@ import httptools
 from entrepot.http.server.limits import Limits
 
 _BLANK_LINE: Final = b"\r\n\r\n"
-_WATCHED: Final = frozenset(
-    [b"host", b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"expect"]
-)
 
 
 class BadRequest(Exception):
@@ -69,7 +65,6 @@ class RequestParser:
         """Forget the message; llhttp itself is ready for the next one."""
         self.target = b""
         self.headers: list[tuple[bytes, bytes]] = []
-        self.watched: dict[bytes, bytes] = {}
         self.head_complete = False
         self.complete = False
         self.chunks: list[bytes] = []
@@ -111,25 +106,9 @@ class RequestParser:
             raise self._refuse(414, "target too long")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.head_complete:
-            return  # a trailer: read, bounded, ignored
-        name = name.lower()
-        if value[-1:] in b" \t":
-            value = value.rstrip(b" \t")
-        self.headers.append((name, value))
-        if name in _WATCHED:
-            self._watch(name, value)
-        if len(self.headers) > self._limits.header_count:
-            raise self._refuse(431, "too many headers")
-
-    def _watch(self, name: bytes, value: bytes) -> None:
-        known = self.watched.get(name)
-        if known is None:
-            self.watched[name] = value
-        elif name == b"connection":
-            self.watched[name] = known + b"," + value
-        elif name != b"upgrade":
-            raise self._refuse(400, f"repeated {name.decode()}")
+        # The hottest line of the server; `checked` does the thinking. Trailers end here too,
+        # after `checked` took the list: bounded by the body's framing allowance, then ignored.
+        self.headers.append((name.lower(), value.rstrip()))
 
     def on_headers_complete(self) -> None:
         self.head_complete = True
@@ -142,20 +121,39 @@ class RequestParser:
 
     def checked(self) -> "Request":
         """The request whose head is complete. Raises BadRequest."""
+        headers, target = self.headers, self.target
+        if len(headers) > self._limits.header_count:
+            raise BadRequest(431, "too many headers")
         version = self._llhttp.get_http_version()
         if version not in ("1.1", "1.0"):
             raise BadRequest(505, "HTTP version")
-        method = sys.intern(self._llhttp.get_method().decode())
-        target, watched = self.target, self.watched
-        if method == "CONNECT":
-            raise BadRequest(405, "CONNECT")
-        if target[:1] != b"/" and not (target == b"*" and method == "OPTIONS"):
-            raise BadRequest(400, "only origin-form targets are served")
-        if b"#" in target or not target.isascii():
-            raise BadRequest(400, "invalid character in target")
-        if b"host" not in watched and version == "1.1":
+        method = self._llhttp.get_method().decode()
+        if target[:1] != b"/" or b"#" in target or not target.isascii():
+            _refuse_target(method, target)
+        fields = dict(headers)
+        if len(fields) != len(headers):
+            _merge_repeated(fields, headers)
+        if b"host" not in fields and version == "1.1":
             raise BadRequest(400, "missing Host")
-        return Request(method, target, version, self.headers, watched)
+        return Request(method, target, version, headers, fields)
+
+
+def _refuse_target(method: str, target: bytes) -> None:
+    """Only origin-form is served, and `*` for OPTIONS (RFC 9112 §3.2)."""
+    if method == "CONNECT":
+        raise BadRequest(405, "CONNECT")
+    if not (target == b"*" and method == "OPTIONS"):
+        raise BadRequest(400, "only origin-form targets are served")
+
+
+def _merge_repeated(fields: dict[bytes, bytes], headers: list[tuple[bytes, bytes]]) -> None:
+    """Refuse repetitions that change the framing or the host; join the lists we read."""
+    for name in (b"host", b"content-length", b"transfer-encoding", b"expect", b"connection"):
+        values = [value for known, value in headers if known == name]
+        if len(values) > 1:
+            if name != b"connection":
+                raise BadRequest(400, f"repeated {name.decode()}")
+            fields[name] = b",".join(values)
 
 
 class Request:
@@ -173,21 +171,25 @@ class Request:
         target: bytes,
         version: str,
         headers: list[tuple[bytes, bytes]],
-        watched: dict[bytes, bytes],
+        fields: dict[bytes, bytes],
     ) -> None:
         self.method = method
         self.target = target
         self.version = version
         self.headers = headers
-        self.length = _body_length(watched, version)
-        self.keep_alive = _keep_alive(watched.get(b"connection"), version)
-        self.expects = _expects_continue(watched.get(b"expect"), version)
+        self.length: int | None = 0
+        if b"content-length" in fields or b"transfer-encoding" in fields:
+            self.length = _body_length(fields, version)
+        self.keep_alive = version == "1.1"
+        if b"connection" in fields:
+            self.keep_alive = _keep_alive(fields[b"connection"], version)
+        self.expects = b"expect" in fields and _expects_continue(fields[b"expect"], version)
 
 
-def _body_length(watched: dict[bytes, bytes], version: str) -> int | None:
+def _body_length(fields: dict[bytes, bytes], version: str) -> int | None:
     """RFC 9112 §6.3, without its lenient branches."""
-    coding = watched.get(b"transfer-encoding")
-    length = watched.get(b"content-length")
+    coding = fields.get(b"transfer-encoding")
+    length = fields.get(b"content-length")
     if coding is None:
         if length is None:
             return 0
@@ -198,20 +200,18 @@ def _body_length(watched: dict[bytes, bytes], version: str) -> int | None:
         raise BadRequest(400, "Transfer-Encoding not allowed here")
     if coding.lower() != b"chunked":
         raise BadRequest(501, "unknown transfer coding")
-    if b"upgrade" in watched:
+    if b"upgrade" in fields:
         raise BadRequest(501, "upgrade with a chunked body")
     return None
 
 
-def _keep_alive(connection: bytes | None, version: str) -> bool:
-    if connection is None:
-        return version == "1.1"
+def _keep_alive(connection: bytes, version: str) -> bool:
     options = {option.strip() for option in connection.lower().split(b",")}
     return b"close" not in options and (version == "1.1" or b"keep-alive" in options)
 
 
-def _expects_continue(expect: bytes | None, version: str) -> bool:
-    if expect is None or version == "1.0":
+def _expects_continue(expect: bytes, version: str) -> bool:
+    if version == "1.0":
         return False
     if expect.lower() != b"100-continue":
         raise BadRequest(417, "unknown expectation")

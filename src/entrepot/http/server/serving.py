@@ -64,13 +64,6 @@ class Serving:
         """The date and server header lines."""
         self._server_line = b"server: " + server_name.encode("ascii") + b"\r\n"
 
-    def task_done(self, task: "asyncio.Task[None]") -> None:
-        """Nothing refers to the request any more; `Cycle.run` has dealt with its errors."""
-        self.tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.critical("a request failed in the server itself", exc_info=error)
-        self.on_closed()
-
     def tick(self, now: float) -> None:
         """Once per sweep: no request asks the clock."""
         self.now = now
