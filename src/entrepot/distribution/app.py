@@ -50,7 +50,7 @@ ENDPOINTS: Final[dict[Kind, dict[str, Handler]]] = {
         "DELETE": uploads.cancel,
     },
 }
-# What a client is asked to get a token for, by method.
+# What a client is asked to get a token for, by method; everything about uploads is pushing.
 _SCOPES: Final = {"GET": "pull", "HEAD": "pull", "DELETE": "delete"}
 _COMMON: Final[Headers] = [
     (b"docker-distribution-api-version", b"registry/2.0"),
@@ -114,7 +114,9 @@ class Distribution:
     def _challenge(self, request: Request, path: Path | None) -> tuple[bytes, bytes]:
         scope = ""
         if path is not None and path.name is not None:
-            scope = f"repository:{path.name}:{_SCOPES.get(request.method, 'pull,push')}"
+            is_upload = path.kind in (Kind.UPLOADS, Kind.UPLOAD)
+            actions = "pull,push" if is_upload else _SCOPES.get(request.method, "pull,push")
+            scope = f"repository:{path.name}:{actions}"
         elif path is not None and path.kind is Kind.CATALOG:
             scope = "registry:catalog:*"
         return self._credentials.challenge(request, scope)

@@ -41,8 +41,7 @@ class Credentials:
         kind, _, value = header.partition(" ")
         if len(header) > MAX_AUTHORIZATION or kind.lower() != "basic":
             raise Unauthenticated("unknown authentication scheme")
-        username, password = _pair(value.strip())
-        return await self.check(request, instance, username, password)
+        return await self.check(request, instance, *_pair(value.strip()))
 
     async def check(
         self, request: Request, instance: Instance, username: str, password: str
@@ -66,7 +65,7 @@ class Credentials:
 
 
 def _pair(encoded: str) -> tuple[str, str]:
-    """User name and password (RFC 7617). Raises Unauthenticated."""
+    """User name and password (RFC 7617, UTF-8). Raises Unauthenticated."""
     try:
         username, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError) as error:

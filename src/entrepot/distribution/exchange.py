@@ -54,23 +54,11 @@ class Exchange:
 
     async def feed(self, sink: Sink, limit: int | None) -> int:
         """The request body as a feed of `capabilities.content.feeding`."""
-        try:
-            return await body_to_sink(
-                self.request.scope, self.request.receive, sink, limit=limit, pool=self.ctx.pool
-            )
-        except BodyTooLarge as error:
-            raise FeedTooLong from error
-        except ClientDisconnected as error:
-            raise FeedBroken from error
+        return await _feed(self.ctx, self.request, sink, limit)
 
     async def body(self, limit: int, too_large: Callable[[int], RegistryError]) -> bytes:
         """The whole body, at most `limit` bytes; raises `too_large(limit)` otherwise."""
-        gathered = _Gathered()
-        try:
-            await self.feed(gathered, limit)
-        except FeedTooLong as error:
-            raise too_large(limit) from error
-        return bytes(gathered.content)
+        return await read_body(self.ctx, self.request, limit, too_large)
 
     def not_modified(self, digest: str) -> bool:
         """Whether If-None-Match holds the digest (RFC 9110, 13.1.2)."""
@@ -84,3 +72,24 @@ class Exchange:
         """Whether a Range header counts (RFC 9110, 13.1.5: If-Range)."""
         condition = self.request.header(b"if-range")
         return not condition or condition.strip('"') == digest
+
+
+async def read_body(
+    ctx: Context, request: Request, limit: int, too_large: Callable[[int], RegistryError]
+) -> bytes:
+    """A whole body of at most `limit` bytes. Raises `too_large(limit)`, FeedBroken."""
+    gathered = _Gathered()
+    try:
+        await _feed(ctx, request, gathered, limit)
+    except FeedTooLong as error:
+        raise too_large(limit) from error
+    return bytes(gathered.content)
+
+
+async def _feed(ctx: Context, request: Request, sink: Sink, limit: int | None) -> int:
+    try:
+        return await body_to_sink(request.scope, request.receive, sink, limit=limit, pool=ctx.pool)
+    except BodyTooLarge as error:
+        raise FeedTooLong from error
+    except ClientDisconnected as error:
+        raise FeedBroken from error

@@ -40,7 +40,7 @@ class Path:
     argument: str = ""
 
 
-def parse_path(raw: bytes) -> Path | None:
+def parse_path(raw: bytes) -> Path | None:  # noqa: PLR0911  (a table: one return a kind)
     """What the path names; None: nothing that the specification has. Raises NameInvalid."""
     if raw in (b"/v2/", b"/v2"):
         return Path(Kind.BASE)

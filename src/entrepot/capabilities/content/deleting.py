@@ -5,13 +5,12 @@ later. Until it has, `undelete` brings tags and manifests back.
 """
 
 from entrepot.capabilities.content.linking import count_bytes
-from entrepot.capabilities.content.place import Place, existing, note, require, settle
+from entrepot.capabilities.content.place import Place, existing, note, settle
 from entrepot.capabilities.context import Context
 from entrepot.metadata import blobs, counters, manifests, namespaces, reviews, tags
 from entrepot.metadata.database import Connection, now
 from entrepot.metadata.reviews import ReviewKind
 from entrepot.model.access import Caller, Permission
-from entrepot.model.content import Repository
 from entrepot.model.errors import (
     BlobInUse,
     BlobUnknown,
@@ -23,15 +22,9 @@ from entrepot.model.ids import Micros
 from entrepot.oci.digest import Digest
 
 
-async def _deletable(ctx: Context, caller: Caller, place: Place) -> Repository:
-    repository = await existing(ctx, caller, Permission.PULL, place)
-    await require(ctx, caller, Permission.DELETE, repository)
-    return repository
-
-
 async def delete_tag(ctx: Context, caller: Caller, place: Place, name: str) -> None:
     """End the tag; the manifest stays. Raises ManifestUnknown, Denied."""
-    found = await _deletable(ctx, caller, place)
+    found = await existing(ctx, caller, Permission.DELETE, place)
     untagged_after = ctx.settings.gc.untagged_after
 
     def write(conn: Connection) -> None:
@@ -55,7 +48,7 @@ async def delete_tag(ctx: Context, caller: Caller, place: Place, name: str) -> N
 
 async def delete_manifest(ctx: Context, caller: Caller, place: Place, digest: Digest) -> None:
     """Delete the manifest and end its tags. Raises ManifestUnknown, ManifestIndexed, Denied."""
-    found = await _deletable(ctx, caller, place)
+    found = await existing(ctx, caller, Permission.DELETE, place)
     protect = ctx.settings.manifests.protect_indexed
     keep = ctx.settings.history.keep.seconds
 
@@ -91,7 +84,7 @@ async def delete_manifest(ctx: Context, caller: Caller, place: Place, digest: Di
 
 async def delete_blob(ctx: Context, caller: Caller, place: Place, digest: Digest) -> None:
     """Take the blob from the repository. Raises BlobUnknown, BlobInUse (a manifest names it), Denied."""
-    found = await _deletable(ctx, caller, place)
+    found = await existing(ctx, caller, Permission.DELETE, place)
     delay = ctx.settings.gc.delay.seconds
 
     def write(conn: Connection) -> None:
@@ -110,8 +103,7 @@ async def delete_blob(ctx: Context, caller: Caller, place: Place, digest: Digest
 
 async def delete_repository(ctx: Context, caller: Caller, place: Place) -> None:
     """One tombstone; the collector takes the content in batches. Raises RepositoryUnknown, Denied."""
-    found = await existing(ctx, caller, Permission.PULL, place)
-    await require(ctx, caller, Permission.REPOSITORY_MANAGE, found)
+    found = await existing(ctx, caller, Permission.REPOSITORY_MANAGE, place)
     keep = ctx.settings.history.keep.seconds
 
     def write(conn: Connection) -> None:

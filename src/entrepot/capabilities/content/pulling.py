@@ -8,7 +8,13 @@ from entrepot.metadata import catalog, manifests, tags
 from entrepot.metadata.database import Connection
 from entrepot.model.access import Caller, Permission, Resource
 from entrepot.model.content import Blob, ReferrerRow, StoredManifest
-from entrepot.model.errors import BlobUnknown, ManifestUnknown, Unauthenticated
+from entrepot.model.errors import (
+    BlobUnknown,
+    ManifestUnknown,
+    NamespaceUnknown,
+    RepositoryUnknown,
+    Unauthenticated,
+)
 from entrepot.model.tenancy import Instance
 from entrepot.oci.digest import Digest
 from entrepot.ports.blobs import BlobReader, ObjectKey
@@ -77,8 +83,14 @@ async def list_referrers(
     artifact_type: str | None,
     page: Page,
 ) -> list[ReferrerRow]:
-    """Manifests that name `subject` as theirs. Empty if there are none, or the subject is not there."""
-    repository = await existing(ctx, caller, Permission.PULL, place)
+    """Manifests that name `subject` as theirs. Empty if there are none, or subject or repository are not there.
+
+    The specification allows no "not found" here ("Listing Referrers"): clients take it for a registry without this endpoint.
+    """
+    try:
+        repository = await existing(ctx, caller, Permission.PULL, place)
+    except (RepositoryUnknown, NamespaceUnknown):
+        return []
     return await ctx.db.read(
         lambda conn: manifests.referrers(
             conn,

@@ -156,9 +156,14 @@ async def cancel(ctx: Context, caller: Caller, place: Place, upload: UploadId) -
 
 
 async def drop_bytes(ctx: Context, session: UploadSession) -> None:
-    """Remove what an already closed session stored."""
+    """Remove what an already closed session stored, also where it was finished and never recorded."""
     key = ObjectKey(session.object_key)
-    await ctx.blocking(lambda: ctx.blobs.abandon(key, state=session.store_state))
+
+    def drop() -> None:
+        ctx.blobs.abandon(key, state=session.store_state)
+        ctx.blobs.delete(key)
+
+    await ctx.blocking(drop)
 
 
 def new_key() -> ObjectKey:

@@ -1,0 +1,35 @@
+"""The wires put together into one ASGI application."""
+
+import structlog
+
+from entrepot.bootstrap.hosts import InstanceHosts
+from entrepot.capabilities.content.health import Readiness
+from entrepot.capabilities.context import Context
+from entrepot.capabilities.operations.counting import PullCounter
+from entrepot.distribution.app import Distribution
+from entrepot.distribution.credentials import Credentials
+from entrepot.distribution.token_service import TokenService
+from entrepot.http.app import Application, Observer
+from entrepot.http.routing import Wire
+from entrepot.model.content import StoredManifest
+
+_log = structlog.get_logger(__name__)
+
+
+def make_application(ctx: Context, pulls: PullCounter, observe: Observer) -> Application:
+    """Everything that answers on the main listener."""
+    credentials = Credentials(ctx)
+
+    def on_pull(manifest: StoredManifest) -> None:
+        pulls.add("manifest", manifest.id)
+
+    return Application(
+        ctx,
+        InstanceHosts(ctx),
+        {
+            Wire.DISTRIBUTION: Distribution(ctx, credentials, on_pull=on_pull),
+            Wire.TOKEN: TokenService(ctx, credentials),
+        },
+        observe=observe,
+        ready=Readiness(ctx),
+    )

@@ -1,0 +1,38 @@
+"""What a child process and its supervisor say to each other: one line when the child is ready, and the end of a pipe.
+
+The supervisor keeps the writing end of the life pipe open. When it dies, however it dies, the pipe ends and the child stops as if it
+had been asked to.
+"""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The child's two pipe ends."""
+
+    status: int
+    life: int
+
+    def ready(self, lines: Sequence[str] = ()) -> None:
+        """Tell the supervisor, with lines to show to whoever started it (the first start's secrets)."""
+        os.write(self.status, json.dumps({"ready": True, "lines": list(lines)}).encode() + b"\n")
+        os.close(self.status)
+
+    def stop_event(self) -> asyncio.Event:
+        """Set on SIGTERM, SIGINT, or the supervisor's end."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        loop.add_reader(self.life, self._ended, stop)
+        return stop
+
+    def _ended(self, stop: asyncio.Event) -> None:
+        asyncio.get_running_loop().remove_reader(self.life)
+        stop.set()

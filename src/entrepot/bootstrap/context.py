@@ -1,0 +1,57 @@
+"""Open the parts of a process, and close them in the right order."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from entrepot.capabilities.access.state import AccessState
+from entrepot.capabilities.content.hashers import LiveHashers
+from entrepot.capabilities.context import Context
+from entrepot.capabilities.operations.first_start import FirstStart, first_start
+from entrepot.config import Settings
+from entrepot.metadata import migrate
+from entrepot.metadata.database import Database
+from entrepot.metadata.hot import HotReads
+from entrepot.storage.opening import open_store
+
+POOL_THREADS = 16
+
+
+@asynccontextmanager
+async def open_context(settings: Settings) -> AsyncIterator[tuple[Context, FirstStart | None]]:
+    """Folders, database brought up to date, blob store, access state; the first start's secrets if this was it.
+
+    Raises StorageUnavailable, SchemaTooNew, MasterKeyUnusable: the process cannot run.
+    """
+    settings.data.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    async with AsyncExitStack() as stack:
+        db = Database.open(settings.metadata_url.reveal(), pool=settings.metadata.pool)
+        stack.push_async_callback(db.close)
+        await asyncio.to_thread(migrate.upgrade, db)
+        pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="entrepot-blobs")
+        stack.callback(pool.shutdown)
+        access = await asyncio.to_thread(AccessState.open, settings, db)
+        ctx = Context(
+            settings=settings,
+            db=db,
+            blobs=await asyncio.to_thread(open_store, settings.storage_url.reveal()),
+            pool=pool,
+            access=access,
+            hot=HotReads(db),
+            hashers=LiveHashers(),
+        )
+        stack.push_async_callback(access.stop)
+        await access.start()
+        first = await first_start(ctx)
+        yield ctx, first
+
+
+@asynccontextmanager
+async def open_local(settings: Settings) -> AsyncIterator[Context]:
+    """For the command line, beside a running server or without one. A first start's secrets are lost to nobody: `serve` has to be
+    the first, or the command says so."""
+    async with open_context(settings) as (ctx, first):
+        if first is not None:
+            first.announce()
+        yield ctx

@@ -1,0 +1,26 @@
+"""What the worker process does: every capability's job handlers and watches, in one list."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from entrepot.capabilities.context import Context
+from entrepot.capabilities.operations import counting, work
+from entrepot.capabilities.operations.fanout import Consumer, fanout_handler
+from entrepot.capabilities.operations.work import Handler, Watch
+
+CONSUMERS: Sequence[Consumer] = ()  # of events: triggers, webhooks, replication join here
+
+
+@dataclass(frozen=True, slots=True)
+class Duties:
+    """Handlers by kind, and what starts them by itself."""
+
+    handlers: Mapping[str, Handler]
+    watches: Sequence[Watch]
+
+
+def make_duties(ctx: Context) -> Duties:
+    """All of this deployment's background work."""
+    handlers = (fanout_handler(CONSUMERS), work.PURGE_HANDLER, counting.FOLD_HANDLER)
+    watches = (work.PURGE_WATCH, counting.FOLD_WATCH)
+    return Duties({handler.kind: handler for handler in handlers}, watches)
