@@ -1,0 +1,188 @@
+"""Access keys: at most two lasting ones a user, the secret shown once and kept sealed. And the keys behind all secrets."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import structlog
+
+from entrepot.capabilities.access.identities.standing import require_own_or_managed, rights_changed
+from entrepot.capabilities.access.sealing import SealBroken, Sealer
+from entrepot.capabilities.access.secrets import AccessKey, key_context, new_access_key
+from entrepot.capabilities.access.signing import reseal_keys, rotate
+from entrepot.capabilities.context import Context
+from entrepot.capabilities.operations.trail import change, note
+from entrepot.metadata import access_keys, identities
+from entrepot.metadata.database import Connection, now
+from entrepot.model.access import Caller, Permission, Resource
+from entrepot.model.errors import KeyUnknown, NameTaken, QuotaExceeded
+from entrepot.model.identities import MAX_ACCESS_KEYS, User, UserKey
+from entrepot.model.ids import Micros, TenantId, UserId
+
+_BATCH: Final = 200
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class KeysOf:
+    """A user of a tenant, by name."""
+
+    tenant: TenantId
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class NamedKey:
+    """An access key of a user of the tenant."""
+
+    tenant: TenantId
+    access_key_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class EnableKey:
+    """Accept the key's signatures and logins, or not."""
+
+    tenant: TenantId
+    access_key_id: str
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class KeyMade:
+    """A new key with its secret, which is shown this once."""
+
+    key: UserKey
+    secret: str
+
+
+async def create_key(ctx: Context, caller: Caller, command: KeysOf) -> KeyMade:
+    """A key pair for the caller or for a user they manage. Raises Denied, UserUnknown, QuotaExceeded (a third one)."""
+    pair = new_access_key()
+
+    def write(conn: Connection) -> UserKey:
+        user = require_own_or_managed(ctx, conn, caller, tenant=command.tenant, name=command.user)
+        key = store_key(conn, ctx.access.sealer, user.id, pair)
+        note(conn, caller, "key.create", key.access_key_id, tenant=user.tenant, user=user.name)
+        return key
+
+    return KeyMade(await change(ctx, caller, "key.create", write), pair.secret)
+
+
+def store_key(conn: Connection, sealer: Sealer, user: UserId, pair: AccessKey) -> UserKey:
+    """In a transaction: a key pair for the user. Raises QuotaExceeded, NameTaken."""
+    if access_keys.count_lasting_keys(conn, user) >= MAX_ACCESS_KEYS:
+        raise QuotaExceeded("access keys", MAX_ACCESS_KEYS)
+    if access_keys.is_id_taken(conn, pair.id):
+        raise NameTaken(pair.id)
+    sealed = sealer.seal(pair.secret.encode(), key_context(pair.id))
+    return access_keys.insert_key(conn, user, pair.id, secret_sealed=sealed)
+
+
+async def list_keys(ctx: Context, caller: Caller, command: KeysOf) -> list[UserKey]:
+    """Keys of the caller or of a user they manage, without secrets. Raises Denied, UserUnknown."""
+
+    def read(conn: Connection) -> list[UserKey]:
+        user = require_own_or_managed(ctx, conn, caller, tenant=command.tenant, name=command.user)
+        return access_keys.list_keys(conn, user.id)
+
+    return await ctx.db.read(read)
+
+
+async def enable_key(ctx: Context, caller: Caller, command: EnableKey) -> UserKey:
+    """A disabled key is refused at once, and can be enabled again. Raises Denied, KeyUnknown."""
+
+    def write(conn: Connection) -> UserKey:
+        user, key = _key(ctx, conn, caller, tenant=command.tenant, name=command.access_key_id)
+        access_keys.set_enabled(conn, key.id, enabled=command.enabled)
+        rights_changed(ctx, conn, user.tenant)
+        verb = "enable" if command.enabled else "disable"
+        note(conn, caller, f"key.{verb}", key.access_key_id, tenant=user.tenant, user=user.name)
+        return _get(conn, command.tenant, command.access_key_id)
+
+    return await change(ctx, caller, "key.enable", write)
+
+
+async def delete_key(ctx: Context, caller: Caller, command: NamedKey) -> None:
+    """End the key; its secret is forgotten. Raises Denied, KeyUnknown."""
+
+    def write(conn: Connection) -> None:
+        user, key = _key(ctx, conn, caller, tenant=command.tenant, name=command.access_key_id)
+        access_keys.tombstone_key(conn, key.id, Micros(now(conn)))
+        rights_changed(ctx, conn, user.tenant)
+        note(conn, caller, "key.delete", key.access_key_id, tenant=user.tenant, user=user.name)
+
+    await change(ctx, caller, "key.delete", write)
+
+
+def _key(
+    ctx: Context, conn: Connection, caller: Caller, *, tenant: TenantId, name: str
+) -> tuple[User, UserKey]:
+    """The key and its user. Where it is not there, only who manages the tenant's people is told so."""
+    key = access_keys.find_key(conn, tenant, name)
+    user = None if key is None else identities.get_user(conn, key.user)
+    if key is None or user is None:
+        ctx.access.require(conn, caller, Permission.IDENTITY_MANAGE, Resource(tenant))
+        raise KeyUnknown(name[:300])
+    return require_own_or_managed(ctx, conn, caller, tenant=tenant, name=user.name), key
+
+
+def _get(conn: Connection, tenant: TenantId, name: str) -> UserKey:
+    key = access_keys.find_key(conn, tenant, name)
+    if key is None:
+        raise KeyUnknown(name[:300])
+    return key
+
+
+# -- the deployment's own keys ----------------------------------------------------------------------------------------
+
+
+async def rotate_signing_key(ctx: Context, caller: Caller, *, keep_seconds: float) -> str:
+    """A new key signs bearer tokens; the former ones are believed for `keep_seconds` more (0: their tokens end). Its id. Raises Denied."""
+
+    def write(conn: Connection) -> str:
+        ctx.access.require(conn, caller, Permission.DEPLOYMENT_MANAGE, Resource(None))
+        key = rotate(conn, ctx.access.sealer, keep_seconds=keep_seconds)
+        note(conn, caller, "signing-key.rotate", key, tenant=None, keep_seconds=keep_seconds)
+        return key
+
+    return await change(ctx, caller, "signing-key.rotate", write)
+
+
+async def reseal_secrets(ctx: Context, caller: Caller) -> int:
+    """Seal every kept secret with the newest master key; may be repeated. How many were resealed. Raises Denied.
+
+    What no present master key opens stays as it is, with a warning in the log.
+    """
+
+    def start(conn: Connection) -> int:
+        ctx.access.require(conn, caller, Permission.DEPLOYMENT_MANAGE, Resource(None))
+        done = reseal_keys(conn, ctx.access.sealer)
+        note(conn, caller, "master-key.reseal", "deployment", tenant=None)
+        return done
+
+    done, after = await change(ctx, caller, "master-key.reseal", start), 0
+    while True:
+        batch = partial(_reseal_batch, sealer=ctx.access.sealer, after=after)
+        last, resealed = await ctx.db.write(batch)
+        done += resealed
+        if last is None:
+            return done
+        after = last
+
+
+def _reseal_batch(conn: Connection, *, sealer: Sealer, after: int) -> tuple[int | None, int]:
+    """The last id of the batch, None behind the end; and how many were resealed."""
+    batch = access_keys.sealed_secrets(conn, after=after, limit=_BATCH)
+    done = 0
+    for number, key_id, sealed in batch:
+        if sealer.is_newest(sealed):
+            continue
+        try:
+            access_keys.set_sealed(conn, number, sealer.reseal(sealed, key_context(key_id)))
+        except SealBroken:
+            log.warning("access key cannot be resealed", access_key_id=key_id)
+            continue
+        done += 1
+    return (batch[-1][0] if batch else None), done

@@ -1,0 +1,85 @@
+"""First start: region, shared default instance, root tenant and user, first keys. Made once, whoever comes first."""
+
+from dataclasses import dataclass
+
+import structlog
+
+from entrepot.capabilities.access.identities.keys import store_key
+from entrepot.capabilities.access.identities.tenants import found_tenant
+from entrepot.capabilities.access.secrets import AccessKey, new_access_key, new_secret
+from entrepot.capabilities.access.signing import load_key_ring
+from entrepot.capabilities.context import Context
+from entrepot.capabilities.instances.instances import found_shared_instance
+from entrepot.capabilities.instances.regions import found_region
+from entrepot.capabilities.operations.trail import note
+from entrepot.config import Settings
+from entrepot.metadata import epochs, tenants
+from entrepot.metadata.database import Connection
+from entrepot.model.access import SYSTEM
+from entrepot.model.identities import MINIMUM_PASSWORD
+
+ROOT_TENANT = "root"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class FirstStart:
+    """What to show once. None: preset by the operator, who knows it."""
+
+    user: str
+    password: str | None
+    access_key: str
+    secret_key: str | None
+
+
+async def first_start(ctx: Context) -> FirstStart | None:
+    """Make what a deployment begins with, in one transaction. None where it is there, which costs one read.
+
+    Processes that start at once make it once; only the one that made it gets the secrets. Raises Unavailable, RateLimited.
+    """
+    if await ctx.db.read(tenants.root_tenant) is not None:
+        return None
+    root = ctx.settings.root
+    preset = None if root.password is None else root.password.reveal()
+    if preset is not None and len(preset) < MINIMUM_PASSWORD:
+        log.warning("root.password is short", least=MINIMUM_PASSWORD)
+    password = preset or new_secret()
+    password_hash = await ctx.access.passwords.hash(password)
+    pair = _pair(ctx.settings)
+    is_made = await ctx.access.change(
+        lambda conn: _make(ctx, conn, password_hash=password_hash, pair=pair)
+    )
+    await load_key_ring(ctx.db, ctx.access.sealer)  # makes the first key of bearer tokens
+    if not is_made:
+        return None
+    return FirstStart(
+        user=root.user,
+        password=None if preset is not None else password,
+        access_key=pair.id,
+        secret_key=None if root.secret_key is not None else pair.secret,
+    )
+
+
+def _make(ctx: Context, conn: Connection, *, password_hash: str, pair: AccessKey) -> bool:
+    """Whether it was this transaction that made it."""
+    if tenants.root_tenant(conn) is not None:
+        return False
+    region = found_region(conn, ctx.settings)
+    found_shared_instance(conn, region)
+    tenant, user = found_tenant(
+        conn, ROOT_TENANT, owner=ctx.settings.root.user, password_hash=password_hash, is_root=True
+    )
+    store_key(conn, ctx.access.sealer, user.id, pair)
+    for scope in (epochs.ROUTING, epochs.of_tenant(tenant.id)):
+        ctx.access.raise_epoch(conn, scope)
+    note(conn, SYSTEM, "deployment.start", tenant.name, tenant=tenant.id, user=user.name)
+    return True
+
+
+def _pair(settings: Settings) -> AccessKey:
+    """The preset pair, or a new one."""
+    root = settings.root
+    if root.access_key is not None and root.secret_key is not None:
+        return AccessKey(root.access_key.reveal(), root.secret_key.reveal())
+    return new_access_key()

@@ -1,0 +1,116 @@
+"""Access keys: what signs API requests. Their secrets are kept sealed, because signatures are checked with them."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from entrepot.metadata.database import now
+from entrepot.metadata.schema import access_keys, users
+from entrepot.model.identities import UserKey
+from entrepot.model.ids import Micros, TenantId, UserId
+
+
+def insert_key(
+    conn: Connection, user: UserId, access_key_id: str, *, secret_sealed: bytes
+) -> UserKey:
+    """A new enabled key without an end."""
+    values = {
+        "user_id": user,
+        "access_key_id": access_key_id,
+        "secret_sealed": secret_sealed,
+        "enabled": True,
+        "created_at": now(conn),
+    }
+    return _key_of(
+        conn.execute(sa.insert(access_keys).values(**values).returning(access_keys)).one()
+    )
+
+
+def is_id_taken(conn: Connection, access_key_id: str) -> bool:
+    """Whether any key, living or not, has that id."""
+    query = sa.select(access_keys.c.id).where(access_keys.c.access_key_id == access_key_id)
+    return conn.execute(query).first() is not None
+
+
+def find_key(conn: Connection, tenant: TenantId, access_key_id: str) -> UserKey | None:
+    """The living key of that id, if it is of a living user of the tenant."""
+    query = (
+        sa.select(access_keys)
+        .join(users, users.c.id == access_keys.c.user_id)
+        .where(
+            access_keys.c.access_key_id == access_key_id,
+            access_keys.c.deleted_at.is_(None),
+            users.c.tenant_id == tenant,
+            users.c.deleted_at.is_(None),
+        )
+    )
+    row = conn.execute(query).first()
+    return None if row is None else _key_of(row)
+
+
+def list_keys(conn: Connection, user: UserId) -> list[UserKey]:
+    """Living keys of the user, oldest first."""
+    query = (
+        sa.select(access_keys)
+        .where(access_keys.c.user_id == user, access_keys.c.deleted_at.is_(None))
+        .order_by(access_keys.c.id)
+    )
+    return [_key_of(row) for row in conn.execute(query)]
+
+
+def count_lasting_keys(conn: Connection, user: UserId) -> int:
+    """Living keys that are not temporary."""
+    query = (
+        sa.select(sa.func.count())
+        .select_from(access_keys)
+        .where(
+            access_keys.c.user_id == user,
+            access_keys.c.deleted_at.is_(None),
+            access_keys.c.expires_at.is_(None),
+        )
+    )
+    return conn.execute(query).scalar_one()
+
+
+def set_enabled(conn: Connection, key: int, *, enabled: bool) -> None:
+    """Accept its signatures, or not."""
+    conn.execute(sa.update(access_keys).where(access_keys.c.id == key).values(enabled=enabled))
+
+
+def tombstone_key(conn: Connection, key: int, at: Micros) -> None:
+    """Mark it deleted; its sealed secret is overwritten."""
+    conn.execute(
+        sa.update(access_keys)
+        .where(access_keys.c.id == key)
+        .values(deleted_at=at, secret_sealed=b"")
+    )
+
+
+def sealed_secrets(conn: Connection, *, after: int, limit: int) -> list[tuple[int, str, bytes]]:
+    """(id, access key id, sealed secret) of living keys behind `after`, by id: for sealing anew."""
+    query = (
+        sa.select(access_keys.c.id, access_keys.c.access_key_id, access_keys.c.secret_sealed)
+        .where(access_keys.c.id > after, access_keys.c.deleted_at.is_(None))
+        .order_by(access_keys.c.id)
+        .limit(limit)
+    )
+    return [(row.id, row.access_key_id, bytes(row.secret_sealed)) for row in conn.execute(query)]
+
+
+def set_sealed(conn: Connection, key: int, secret_sealed: bytes) -> None:
+    """Store the secret sealed anew."""
+    conn.execute(
+        sa.update(access_keys).where(access_keys.c.id == key).values(secret_sealed=secret_sealed)
+    )
+
+
+def _key_of(row: Any) -> UserKey:
+    return UserKey(
+        id=row.id,
+        user=UserId(row.user_id),
+        access_key_id=row.access_key_id,
+        enabled=bool(row.enabled),
+        created_at=Micros(row.created_at),
+        expires_at=None if row.expires_at is None else Micros(row.expires_at),
+    )
