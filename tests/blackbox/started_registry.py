@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from private_authority import Certificates
-from programs import REPOSITORY_ROOT, Surroundings
+from programs import Surroundings
 
 HOST_NAME = "registry.entrepot.test"
 """containerd and helm speak plain HTTP to `localhost` and 127.x whatever they are told; TLS needs a name."""
@@ -168,7 +168,6 @@ def _settings(folder: Path, port: int, *, certificates: Certificates, tls: bool)
         "ENTREPOT_ROOT_PASSWORD": PASSWORD,
         "ENTREPOT_HTTP_DEFAULT_HOSTS": HOST_NAME,
         "ENTREPOT_QUOTA_SWR_ORGANIZATIONS": "0",
-        "PYTHONPATH": str(REPOSITORY_ROOT / "src"),
     }
     if tls:
         own["ENTREPOT_HTTP_TLS_CERTIFICATE"] = str(certificates.certificate)
