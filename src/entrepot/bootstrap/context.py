@@ -1,10 +1,12 @@
 """Open the parts of a process, and close them in the right order."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from entrepot.bootstrap.banner import first_start_lines
 from entrepot.capabilities.access.state import AccessState
 from entrepot.capabilities.content.hashers import LiveHashers
 from entrepot.capabilities.context import Context
@@ -49,9 +51,11 @@ async def open_context(settings: Settings) -> AsyncIterator[tuple[Context, First
 
 @asynccontextmanager
 async def open_local(settings: Settings) -> AsyncIterator[Context]:
-    """For the command line, beside a running server or without one. A first start's secrets are lost to nobody: `serve` has to be
-    the first, or the command says so."""
+    """For the command line, beside a running server or without one.
+
+    Where this turns out to be the first start, its secrets are shown here, since nobody else will.
+    """
     async with open_context(settings) as (ctx, first):
-        if first is not None:
-            first.announce()
+        for line in first_start_lines(first, settings):
+            sys.stderr.write(f"{line}\n")
         yield ctx

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from entrepot.bootstrap.application import make_application
+from entrepot.bootstrap.banner import first_start_lines
 from entrepot.bootstrap.child import Link
 from entrepot.bootstrap.context import open_context
 from entrepot.capabilities.operations.counting import PullCounter
@@ -29,7 +30,7 @@ async def serve(
         if http.tls_certificate is not None and http.tls_key is not None:
             tls = tls_context(http.tls_certificate, http.tls_key)
         await server.start(sockets, tls=tls)
-        link.ready(() if first is None else first.lines())
+        link.ready(first_start_lines(first, settings))
         await stop.wait()
         await server.stop(http.grace.seconds)
         counting.cancel()

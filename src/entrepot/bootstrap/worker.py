@@ -2,6 +2,7 @@
 
 import asyncio
 
+from entrepot.bootstrap.banner import first_start_lines
 from entrepot.bootstrap.child import Link
 from entrepot.bootstrap.context import open_context
 from entrepot.bootstrap.duties import make_duties
@@ -24,7 +25,7 @@ async def work(settings: Settings, *, link: Link) -> None:
             ),
             watches=duties.watches,
         )
-        link.ready(() if first is None else first.lines())
+        link.ready(first_start_lines(first, settings))
         running = asyncio.create_task(worker.run(), name="entrepot-worker")
         stopped = asyncio.create_task(stop.wait(), name="entrepot-stop")
         await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
