@@ -28,6 +28,7 @@ class Queue(RuleBasedStateMachine):
         super().__init__()
         self.put: set[int] = set()
         self.claims: list[Task] = []  # all ever made, standing or not
+        self.ended: list[Task] = []
         self.succeeded: list[int] = []
         self.write(lambda conn: conn.execute(tasks.delete()))
         self.write(lambda conn: conn.execute(execution_rows.delete()))
@@ -86,9 +87,16 @@ class Queue(RuleBasedStateMachine):
             self.write(lambda conn: leases.finish(conn, task, outcome))
         except LeaseLost:
             return
+        self.check_it_stood(task)
+        self.ended.append(task)
         if isinstance(outcome, Succeeded):
             assert task.id not in self.succeeded
             self.succeeded.append(task.id)
+
+    def check_it_stood(self, task):
+        """Only the newest claim of a task may write, and only until it has ended."""
+        assert task not in self.ended
+        assert task == [claim for claim in self.claims if claim.id == task.id][-1]
 
     @precondition(lambda self: self.claims)
     @rule(data=st.data())
@@ -96,24 +104,25 @@ class Queue(RuleBasedStateMachine):
         task = data.draw(st.sampled_from(self.claims))
         try:
             self.write(lambda conn: leases.heartbeat(conn, task, lease_seconds=60))
+            self.check_it_stood(task)
         except LeaseLost:
             assert self.statuses()[task.id] is not Status.RUNNING or any(
                 other.id == task.id and other.lease_token != task.lease_token
                 for other in self.claims
             )
 
-    @rule()
-    def lapse(self):
-        self.write(lambda conn: conn.execute(tasks.update().values(run_after=0)))
-        self.write(
-            lambda conn: conn.execute(
-                tasks.update().where(tasks.c.status == "running").values(lease_until=1)
-            )
-        )
+    @precondition(lambda self: self.claims)
+    @rule(limit=st.integers(0, 4))
+    def fall_silent(self, limit):
+        """All who hold a task are paused for longer than their lease; somebody else takes over up to `limit`."""
 
-    @rule()
-    def recover(self):
-        self.write(leases.recover)
+        def take_over(conn):
+            conn.execute(tasks.update().values(run_after=0))
+            conn.execute(tasks.update().where(tasks.c.status == "running").values(lease_until=1))
+            leases.recover(conn)
+            return leases.claim(conn, [OFFER], limit=limit)
+
+        self.claims += self.write(take_over)
 
     @precondition(lambda self: self.put)
     @rule(data=st.data())
@@ -150,9 +159,9 @@ class Queue(RuleBasedStateMachine):
     def teardown(self):
         """Good workers return: everything comes to an end."""
         for _ in range(100):
-            self.lapse()
-            self.recover()
-            claimed = self.write(lambda conn: leases.claim(conn, [OFFER], limit=10))
+            before = len(self.claims)
+            self.fall_silent(limit=10)
+            claimed = self.claims[before:]
             for task in claimed:
                 self.write(lambda conn, task=task: leases.finish(conn, task, Succeeded()))
                 self.succeeded.append(task.id)
@@ -165,8 +174,8 @@ class Queue(RuleBasedStateMachine):
 
 class TestQueue(Queue.TestCase):
     settings = settings(
-        max_examples=20,
-        stateful_step_count=20,
+        max_examples=25,
+        stateful_step_count=25,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
