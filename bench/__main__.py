@@ -136,7 +136,7 @@ def finish(run: Run, versions: dict[str, str], facts: dict[str, str]) -> None:
         worst = max(each.values["others_share"] for each in disturbed)
         run.notes.append(
             f"NOT A QUIET MACHINE: in {len(disturbed)} of {len(run.readings)} turns other processes used more than "
-            f"{QUIET_SHARE:.0%} of the cores' time (at worst {worst:.0%}). Ratios still hold roughly, figures do not."
+            f"{QUIET_SHARE:.0%} of the cores' time (at worst {worst:.0%}). Take figures and ratios of this run as indications."
         )
     command = " ".join(["python -m bench", *sys.argv[1:]])
     OUT.mkdir(parents=True, exist_ok=True)

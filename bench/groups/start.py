@@ -25,7 +25,10 @@ def start(run: Run) -> None:
 
 
 def _start(run: Run, names: Mapping[str, Line], server: Server, turn: int) -> None:
+    missing = names.keys() - {"start-million"}
+
     def add(name: str, values: Mapping[str, float]) -> None:
+        missing.discard(name)
         if name in names:
             run.add(Reading(name, server.label, turn, values))
 
@@ -41,7 +44,7 @@ def _start(run: Run, names: Mapping[str, Line], server: Server, turn: int) -> No
         memory = procfs.memory(server.pid)
         add("memory-idle", {**memory_values(memory), "processes": float(memory.processes)})
     except FAULTS as fault:
-        for name in names.keys() - {"start-million"}:
+        for name in sorted(missing):
             run.add(Reading(name, server.label, turn, failure=f"{type(fault).__name__}: {fault}"))
     finally:
         server.stop()
