@@ -2,6 +2,7 @@
 
 import pytest
 import sqlalchemy as sa
+from access_world import build
 from database_tables import TABLES, names
 
 from entrepot.metadata.database import Database
@@ -29,3 +30,9 @@ def names_in():
     return lambda db: db.read_sync(
         lambda conn: conn.scalars(sa.select(names.c.name).order_by(names.c.name)).all()
     )
+
+
+@pytest.fixture
+def world(migrated_database: Database, database_url: str):
+    """Two tenants with users, keys, namespaces and repositories."""
+    return build(migrated_database, database_url)

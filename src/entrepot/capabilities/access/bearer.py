@@ -132,9 +132,9 @@ class Verifier:
 
         Says nothing about rights at this moment: see `AccessState.permits`.
         """
-        if len(token) > MAX_TOKEN:
-            raise Unauthenticated("token too long")
-        digest = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+        if len(token) > MAX_TOKEN or not token.isascii():
+            raise Unauthenticated("no token of ours")
+        digest = hashlib.sha256(token.encode()).digest()
         caller = self._good.get(digest)
         if caller is None:
             caller = self._read(token, now)
@@ -153,7 +153,7 @@ class Verifier:
     def _read(self, token: str, now: Micros) -> TokenCaller:
         try:
             header = jwt.get_unverified_header(token)
-        except jwt.PyJWTError as error:
+        except (jwt.PyJWTError, RecursionError) as error:
             raise Unauthenticated("no token of ours") from error
         kid = header.get("kid")
         if header.get("alg") != ALGORITHM or not _HEADER.issuperset(header) or type(kid) is not str:

@@ -29,8 +29,8 @@ from entrepot.model.errors import Unauthenticated, Unavailable
 from entrepot.model.ids import Micros
 from entrepot.model.tenancy import Instance
 
-MAX_USERNAME: Final = 512
-MAX_PASSWORD: Final = 1024
+MAX_USERNAME: Final = 512  # bytes
+MAX_PASSWORD: Final = 1024  # characters
 _REASON: Final = "wrong user name or password"
 
 log = structlog.get_logger(__name__)
@@ -85,7 +85,7 @@ async def authenticate_basic(
 
 async def _check(access: AccessState, instance: Instance, attempt: Attempt) -> LoggedIn:
     candidate = _Candidate()
-    if len(attempt.username) <= MAX_USERNAME and len(attempt.password) <= MAX_PASSWORD:
+    if _can_be(attempt.username) and len(attempt.password) <= MAX_PASSWORD:
         candidate = await access.db.read(
             lambda conn: _look_up(conn, access.sealer, instance=instance, attempt=attempt)
         )
@@ -106,6 +106,14 @@ async def _check(access: AccessState, instance: Instance, attempt: Attempt) -> L
         most_seconds=_left(candidate.expires_at),
     )
     return caller
+
+
+def _can_be(username: str) -> bool:
+    """Whether it is a text that a database can be asked for."""
+    try:
+        return len(username.encode()) <= MAX_USERNAME and "\0" not in username
+    except UnicodeEncodeError:
+        return False
 
 
 def _left(expires_at: Micros | None) -> float | None:
