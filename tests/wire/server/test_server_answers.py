@@ -352,6 +352,7 @@ def test_an_application_that_fails_later_cuts_the_answer(serve: Serve, version, 
     assert b"half" in received
     assert not received.endswith(b"0\r\n\r\n")
     assert reset or declared or version == b"1.1"
+    run.wait_until(lambda: run.errors)
     assert [type(error) for error in run.errors] == [LookupError]
 
 
@@ -408,7 +409,7 @@ def test_a_disconnect_is_told_and_cancels_nothing(serve: Serve):
     with run.connect() as sock:
         sock.sendall(GET)
         time.sleep(0.05)
-    run.wait_until(lambda: finished)
+    run.wait_until(lambda: run.responses)
 
     assert finished == [True]
     assert run.errors == []
@@ -457,6 +458,7 @@ def test_the_hook_is_told_status_bytes_and_seconds(serve: Serve):
     run = serve(app)
     run.exchange(b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 
+    run.wait_until(lambda: run.responses)
     ((scope, status, size, seconds),) = run.responses
     assert (scope["path"], status, size) == ("/x", 200, 5)
     assert 0.01 < seconds < 5

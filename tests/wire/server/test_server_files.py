@@ -58,6 +58,7 @@ def test_ranges_of_a_file_arrive_byte_for_byte(serve: Serve, path, content, tls,
             answer = reader.answer()
             assert answer.body == content[offset : offset + count]
 
+    run.wait_until(lambda: len(run.responses) == len(ranges))
     assert run.errors == []
     assert [size for _, _, size, _ in run.responses] == [count for _, count in ranges]
 
@@ -98,6 +99,7 @@ def test_a_file_shorter_than_announced_is_cut(serve: Serve, path, tls):
         sock.sendall(b"GET /0/%d HTTP/1.1\r\nHost: a\r\n\r\n" % (SIZE + 1))
         received = read_all(sock)
 
+    run.wait_until(lambda: run.errors)
     assert len(received.partition(b"\r\n\r\n")[2]) <= SIZE
     assert [type(error) for error in run.errors] == [sendfile.FileTruncated]
 

@@ -1,7 +1,7 @@
 """What is no request, or could be read in two ways, is refused and the connection closed."""
 
 import pytest
-from server_harness import Reader, Serve, echo
+from server_harness import Reader, Serve, echo, read_all
 
 from entrepot.http.server import Limits
 
@@ -150,3 +150,26 @@ def test_a_broken_chunk_ends_the_body_for_the_application(serve: Serve):
     assert events[-1][0] == "http.disconnect"
     assert all(body in (b"a", b"", None) for _, body in events)
     assert run.errors == []
+
+
+def test_a_broken_chunk_after_the_answer_began_cuts_it_and_is_told(serve: Serve):
+    events = []
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while True:
+            event = await receive()
+            events.append(event["type"])
+            if event["type"] == "http.disconnect":
+                return
+            await send({"type": "http.response.body", "body": event["body"], "more_body": True})
+
+    run = serve(app)
+    with run.connect() as sock:
+        sock.sendall(chunked(b"1\r\na\r\n"))
+        assert b"\r\n\r\n1\r\na\r\n" in sock.recv(1000)
+        sock.sendall(b"ZZZ\r\n")
+        assert read_all(sock) == b""
+    run.wait_until(lambda: events[-1:] == ["http.disconnect"])
+
+    assert run.server.requests_in_flight == 0

@@ -69,6 +69,7 @@ def test_a_body_below_the_minimum_rate_gives_408(serve: Serve):
     with run.connect() as sock:
         sock.sendall(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n")
         assert drip(sock, b"x" * 9999, 0.02).startswith(b"HTTP/1.1 408 ")
+    run.wait_until(lambda: run.responses)
     assert [status for _, status, _, _ in run.responses] == [408]
 
 

@@ -253,11 +253,11 @@ class Connection(Stream):
 
     def cut(self, *, hard: bool) -> None:
         """End without finishing the answer. `hard`: with a reset, where its end is the close."""
-        self._leave_cycle()
         if hard:
             self.abort()
         else:
             self.lost()
+        self._leave_cycle()
 
     def _leave_cycle(self) -> None:
         if self.cycle is not None:
