@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from entrepot.capabilities.context import Context
-from entrepot.capabilities.operations import counting, work
+from entrepot.capabilities.operations import collector, counting, work
 from entrepot.capabilities.operations.fanout import Consumer, fanout_handler
 from entrepot.capabilities.operations.work import Handler, Watch
 
@@ -21,6 +21,11 @@ class Duties:
 
 def make_duties(ctx: Context) -> Duties:
     """All of this deployment's background work."""
-    handlers = (fanout_handler(CONSUMERS), work.PURGE_HANDLER, counting.FOLD_HANDLER)
-    watches = (work.PURGE_WATCH, counting.FOLD_WATCH)
+    handlers = (
+        fanout_handler(CONSUMERS),
+        work.PURGE_HANDLER,
+        counting.FOLD_HANDLER,
+        collector.collect_handler(ctx),
+    )
+    watches = (work.PURGE_WATCH, counting.FOLD_WATCH, collector.collect_watch(ctx))
     return Duties({handler.kind: handler for handler in handlers}, watches)
