@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import Final, TypeVar
 from weakref import WeakValueDictionary
 
+import structlog
+
 from entrepot.capabilities.access.bearer import KeyNotHere, Verifier
 from entrepot.capabilities.access.callers import TokenCaller
 from entrepot.capabilities.access.documents import Vocabularies
@@ -27,6 +29,8 @@ from entrepot.model.errors import Unauthenticated
 from entrepot.model.ids import InstanceId, Micros
 
 T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 _RELOAD_SECONDS: Final = 1.0  # unknown key ids cannot make us read more often
 
@@ -76,6 +80,7 @@ class AccessState:
         await self.epochs.refresh()
         self.epochs.on_raise(self._raised)
         self._task = asyncio.create_task(self.epochs.run(), name="entrepot-epochs")
+        self._task.add_done_callback(_report)
 
     async def stop(self) -> None:
         """End what `start` began. A second call does nothing."""
@@ -201,6 +206,12 @@ class AccessState:
             self._verifier = Verifier(ring)
         else:
             self._verifier.replace_keys(ring)
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    """A reader of epochs that died is a fault of ours; within 5 s nothing remembered is trusted any more."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("epochs are read no more", exc_info=error)
 
 
 def _now() -> Micros:
