@@ -1,6 +1,7 @@
 """First start: region, shared default instance, root tenant and user, first keys. Made once, whoever comes first."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import structlog
 
@@ -18,7 +19,7 @@ from entrepot.metadata.database import Connection
 from entrepot.model.access import SYSTEM
 from entrepot.model.identities import MINIMUM_PASSWORD
 
-ROOT_TENANT = "root"
+ROOT_TENANT: Final = "root"
 
 log = structlog.get_logger(__name__)
 
