@@ -77,10 +77,10 @@ class Epochs:
                 await self.refresh()
             except Unavailable as error:
                 log.warning("epochs not read", error=str(error))
-            try:
-                await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
-            except TimeoutError:
-                continue
+            # Not wait_for: on Python 3.11 it swallows a cancellation that meets a hint.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._wake.wait()
 
     def _hinted(self, payload: str) -> None:
         if not payload.isdecimal() or int(payload) > self._highest:
