@@ -91,10 +91,43 @@ ACCOUNT_COLUMNS = (
 )
 
 
+def _documents() -> sa.Select[Any]:
+    user = sa.bindparam("user", type_=sa.BigInteger)
+    in_groups = (
+        sa.select(group_members.c.group_id)
+        .join(groups, groups.c.id == group_members.c.group_id)
+        .where(group_members.c.user_id == user, groups.c.deleted_at.is_(None))
+    )
+    attached = sa.select(policy_attachments.c.policy_id).where(
+        sa.or_(
+            policy_attachments.c.user_id == user,
+            policy_attachments.c.group_id.in_(in_groups),
+        )
+    )
+    return (
+        sa.select(policies.c.dialect, policies.c.document)
+        .where(policies.c.id.in_(attached), policies.c.deleted_at.is_(None))
+        .order_by(policies.c.id)
+    )
+
+
+# Built once: every decision runs them.
+_USER = sa.select(*USER_COLUMNS).join_from(users, tenants).where(users.c.id == sa.bindparam("user"))
+_ACCOUNT = (
+    sa.select(*ACCOUNT_COLUMNS)
+    .join_from(accounts, tenants)
+    .where(accounts.c.id == sa.bindparam("account"))
+)
+_DOCUMENTS = _documents()
+_GRANTS = sa.select(grants.c.namespace_id, grants.c.repository_id, grants.c.level).where(
+    grants.c.user_id == sa.bindparam("user")
+)
+_GRANTS_IN = _GRANTS.where(grants.c.namespace_id == sa.bindparam("namespace"))
+
+
 def user_standing(conn: Connection, user: UserId) -> UserStanding | None:
     """The user's standing; None where there never was one."""
-    query = sa.select(*USER_COLUMNS).join_from(users, tenants).where(users.c.id == user)
-    row = conn.execute(query).first()
+    row = conn.execute(_USER, {"user": user}).first()
     return None if row is None else standing_of_user(row)
 
 
@@ -118,37 +151,22 @@ def key_is_good(conn: Connection, key: int, moment: Micros) -> bool:
 
 def policy_documents(conn: Connection, user: UserId) -> list[tuple[str, str]]:
     """(dialect, document) of every living policy attached to the user or a living group of theirs."""
-    in_groups = (
-        sa.select(group_members.c.group_id)
-        .join(groups, groups.c.id == group_members.c.group_id)
-        .where(group_members.c.user_id == user, groups.c.deleted_at.is_(None))
-    )
-    attached = sa.select(policy_attachments.c.policy_id).where(
-        sa.or_(
-            policy_attachments.c.user_id == user,
-            policy_attachments.c.group_id.in_(in_groups),
-        )
-    )
-    query = (
-        sa.select(policies.c.dialect, policies.c.document)
-        .where(policies.c.id.in_(attached), policies.c.deleted_at.is_(None))
-        .order_by(policies.c.id)
-    )
-    return [(row.dialect, row.document) for row in conn.execute(query)]
+    found = conn.execute(_DOCUMENTS, {"user": user})
+    return [(row.dialect, row.document) for row in found]
 
 
 def grant_levels(
     conn: Connection, user: UserId, namespace: NamespaceId | None = None
 ) -> tuple[Mapping[NamespaceId, Level], Mapping[RepositoryId, Level]]:
     """The user's grants by namespace and by repository; of one namespace only, if given."""
-    query = sa.select(grants.c.namespace_id, grants.c.repository_id, grants.c.level).where(
-        grants.c.user_id == user
-    )
-    if namespace is not None:
-        query = query.where(grants.c.namespace_id == namespace)
     by_namespace: dict[NamespaceId, Level] = {}
     by_repository: dict[RepositoryId, Level] = {}
-    for namespace_id, repository_id, level in conn.execute(query):
+    found = (
+        conn.execute(_GRANTS, {"user": user})
+        if namespace is None
+        else conn.execute(_GRANTS_IN, {"user": user, "namespace": namespace})
+    )
+    for namespace_id, repository_id, level in found:
         if repository_id is None:
             by_namespace[NamespaceId(namespace_id)] = Level(level)
         else:
