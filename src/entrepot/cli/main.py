@@ -1,4 +1,4 @@
-"""The root command. `serve` is imported by name only when it runs: a command that lists users loads no server."""
+"""The root command. A command's module is imported only when it runs: one that lists users loads no server."""
 
 import importlib
 
@@ -9,8 +9,13 @@ from entrepot.cli.config import config as config_group
 from entrepot.cli.config import source_options
 from entrepot.config import Source
 
-# Command -> module that holds a click command of that name (dashes as underscores). Loaded when asked for.
+# Commands are modules of their own name here; those that share one stand with it. Imported when they are named.
+ADMINISTRATION = (
+    *("tenant", "user", "group", "key", "policy", "grant", "token"),
+    *("namespace", "quota", "instance"),
+)
 LAZY = {
+    **{name: f"entrepot.cli.{name}" for name in ADMINISTRATION},
     "serve": "entrepot.cli.serve",
     "worker": "entrepot.cli.serve",
     "_child": "entrepot.cli.serve",
