@@ -88,8 +88,10 @@ async def read_body(
 
 async def _feed(ctx: Context, request: Request, sink: Sink, limit: int | None) -> int:
     try:
-        return await body_to_sink(request.scope, request.receive, sink, limit=limit, pool=ctx.pool)
+        size = await body_to_sink(request.scope, request.receive, sink, limit=limit, pool=ctx.pool)
     except BodyTooLarge as error:
         raise FeedTooLong from error
     except ClientDisconnected as error:
         raise FeedBroken from error
+    request.received += size
+    return size

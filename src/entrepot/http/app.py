@@ -14,7 +14,7 @@ import structlog
 
 from entrepot.capabilities.context import Context
 from entrepot.http.bodies import ClientDisconnected, Receive, Scope, Send
-from entrepot.http.messages import Answer, BlobResponse, Request, Response
+from entrepot.http.messages import CURRENT_REQUEST, Answer, BlobResponse, Request, Response
 from entrepot.http.routing import HostKind, HostTable, Wire, find_route
 from entrepot.model.tenancy import Instance
 
@@ -62,6 +62,7 @@ class Application:
             return
         began = time.perf_counter()
         request = Request(scope, receive, request_id=secrets.token_hex(8))
+        CURRENT_REQUEST.set(request)
         request.believe(self._proxies)
         status, size = 499, 0
         try:

@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TypeAlias
 from urllib.parse import unquote_to_bytes
@@ -21,7 +22,10 @@ MAX_PARAMETERS = 200
 
 
 class Request:
-    """One request. `client`, `scheme` and `authority` are what a trusted proxy says, else what the connection says."""
+    """One request. `client`, `scheme` and `authority` are what a trusted proxy says, else what the connection says.
+
+    `subject` (who asks, once a wire knows) and `received` (bytes of the body that were read) are for the log and the counts.
+    """
 
     __slots__ = (
         "_headers",
@@ -31,8 +35,10 @@ class Request:
         "method",
         "path",
         "receive",
+        "received",
         "scheme",
         "scope",
+        "subject",
     )
 
     def __init__(self, scope: Scope, receive: Receive, *, request_id: str) -> None:
@@ -46,6 +52,8 @@ class Request:
         self.client: str = client[0] if client else ""
         self.scheme: str = scope.get("scheme", "http")
         self.authority: str = self.header(b"host")
+        self.subject = ""
+        self.received = 0
 
     def header(self, name: bytes) -> str:
         """The header's value (names in lower case), "" if it is absent."""
@@ -83,6 +91,10 @@ class Request:
         if scheme in ("http", "https"):
             self.scheme = scheme
         self.authority = self.header(b"x-forwarded-host") or self.authority
+
+
+CURRENT_REQUEST: ContextVar[Request | None] = ContextVar("entrepot_request", default=None)
+"""The request that this task answers: its id goes into every log line written meanwhile."""
 
 
 @dataclass(slots=True)
