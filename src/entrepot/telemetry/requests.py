@@ -1,0 +1,161 @@
+"""Every answered request, once: counts, the access line, a span where traces are on. It runs on the event loop for each request, so it
+is short: one look-up by where, how and with what result, a few additions, one encoded line handed to the log's thread.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from entrepot.config import Settings
+from entrepot.http.messages import Request
+from entrepot.telemetry.catalog import SECONDS
+from entrepot.telemetry.logs import LEVELS, LOG
+from entrepot.telemetry.metrics import Metrics, Sample, Times
+from entrepot.telemetry.rendering import AccessLine
+from entrepot.telemetry.tracing import Tracer, open_tracer
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_CLASSES: Final = ("", "1xx", "2xx", "3xx", "4xx", "5xx")
+# The last path component but one says which endpoint of /v2/ it is (distribution-spec, "Endpoints").
+_ENDPOINTS: Final = {
+    b"manifests": "manifest",
+    b"blobs": "blob",
+    b"uploads": "upload",
+    b"tags": "tags",
+    b"referrers": "referrers",
+}
+_WHOLE: Final = {
+    b"/v2/": ("distribution", "base"),
+    b"/v2/_catalog": ("distribution", "catalog"),
+    b"/service/token": ("token", "token"),
+    b"/healthz": ("health", "health"),
+    b"/readyz": ("health", "health"),
+}
+
+
+@dataclass(slots=True)
+class Cell:
+    """Requests of one endpoint, method and class of status."""
+
+    wire: str
+    endpoint: str
+    method: str
+    status: str
+    requests: int = 0
+    received: int = 0
+    sent: int = 0
+    seconds: float = 0.0
+    buckets: list[float] = field(default_factory=lambda: [0.0] * (len(SECONDS) + 1))
+
+    def samples(self) -> Iterator[Sample]:
+        """What it counted, by the catalog's names."""
+        where = (self.wire, self.endpoint, self.method)
+        yield Sample("requests", self.requests, (*where, self.status))
+        yield Sample("received_bytes", self.received, (self.endpoint,))
+        yield Sample("sent_bytes", self.sent, (self.endpoint,))
+        yield Sample("request_seconds", Times(list(self.buckets), self.seconds), where)
+        if self.status == "2xx" and (event := _EVENTS.get((self.endpoint, self.method))):
+            yield Sample(event, self.requests)
+
+
+_EVENTS: Final = {
+    ("manifest", "GET"): "manifests_pulled",
+    ("manifest", "PUT"): "manifests_pushed",
+    ("blob", "GET"): "blobs_pulled",
+}
+
+
+class Telemetry:
+    """Is told of every answered request of this process."""
+
+    def __init__(self, settings: Settings, *, process: str = "server") -> None:
+        self.process = process
+        self.metrics = Metrics()
+        self.tracer: Tracer | None = open_tracer(settings, process=process)
+        self._cells: dict[tuple[tuple[str, str], str, str], Cell] = {}
+        self._is_counting = settings.metrics.enabled
+        self.metrics.sample(self._samples)
+
+    def observe(self, request: Request, *, status: int, size: int, seconds: float) -> None:
+        """One line a request, at info; at error from 500 on, at debug where it is only about health."""
+        where = endpoint_of(request.path)
+        if self._is_counting:
+            self._count(request, where, status=status, size=size, seconds=seconds)
+        level = "error" if status >= 500 else "debug" if where[1] == "health" else "info"
+        if LEVELS[level] >= LOG.threshold:
+            self._write(request, level, status=status, size=size, seconds=seconds)
+        if self.tracer is not None:
+            self.tracer.request(request, where[1], status=status, size=size, seconds=seconds)
+
+    def _count(
+        self,
+        request: Request,
+        where: tuple[str, str],
+        *,
+        status: int,
+        size: int,
+        seconds: float,
+    ) -> None:
+        method = request.method
+        kind = "499" if status == 499 else _CLASSES[status // 100 if 0 < status < 600 else 5]
+        cell = self._cells.get((where, method, kind))
+        if cell is None:
+            cell = self._cell(where, method, kind)
+        cell.requests += 1
+        cell.sent += size
+        cell.received += request.received
+        cell.seconds += seconds
+        cell.buckets[bisect_left(SECONDS, seconds)] += 1
+        if status == 429:
+            self.metrics.count("throttled", where[1])
+        elif status == 201 and where[1] == "upload":
+            self.metrics.count("blobs_pushed")
+
+    def _cell(self, where: tuple[str, str], method: str, kind: str) -> Cell:
+        """The cell of a known method; all foreign words share one, so that no client can make many."""
+        known = method if method in _METHODS else "other"
+        key = (where, known, kind)
+        cell = self._cells.get(key)
+        if cell is None:
+            cell = self._cells[key] = Cell(*where, known, kind)
+        return cell
+
+    def _samples(self) -> Iterator[Sample]:
+        for cell in list(self._cells.values()):
+            yield from cell.samples()
+
+    @staticmethod
+    def _write(request: Request, level: str, *, status: int, size: int, seconds: float) -> None:
+        line = AccessLine(
+            LOG.at(),
+            level,
+            request.method[:32],
+            request.path[:500].decode("latin-1"),
+            status,
+            size,
+            request.received,
+            round(seconds, 6),
+            request.client,
+            request.authority[:200],
+            request.subject,
+            request.header(b"user-agent")[:200],
+            request.id,
+            LOG.process,
+        )
+        LOG.put(LOG.render(line))
+
+
+def endpoint_of(path: bytes) -> tuple[str, str]:
+    """Wire and endpoint of a path; a closed set, whatever a client asks for."""
+    whole = _WHOLE.get(path)
+    if whole is not None:
+        return whole
+    if not path.startswith(b"/v2/"):
+        return ("other", "other")
+    parts = path.rsplit(b"/", 2)
+    return _V2.get(parts[-2], _OTHER_V2)
+
+
+_V2: Final = {name: ("distribution", endpoint) for name, endpoint in _ENDPOINTS.items()}
+_OTHER_V2: Final = ("distribution", "other")

@@ -1,0 +1,80 @@
+"""Log lines leave the process through one thread, so that a full pipe on standard error stops nobody who logs.
+
+A line is handed over under a lock (well under a microsecond). The thread gathers what comes within `GATHER_SECONDS` and writes it in one
+call. While the reader of the pipe does not read, up to `MOST_BYTES` wait; further lines are dropped and counted, and the count is itself
+a line once there is room again. `kill -9` loses what waits: a hundredth of a second's lines, as a rule.
+"""
+
+import os
+import select
+import threading
+from collections.abc import Callable
+from typing import Final
+
+MOST_BYTES: Final = 8 * 1024 * 1024
+GATHER_SECONDS: Final = 0.01
+CLOSE_SECONDS: Final = 2.0
+
+
+class LineWriter:
+    """Writes whole lines to a file descriptor, in order. `lost_line` makes the line that tells of dropped ones."""
+
+    def __init__(
+        self, fd: int, lost_line: Callable[[int], bytes], *, most_bytes: int = MOST_BYTES
+    ) -> None:
+        self.lost = 0
+        self._fd = fd
+        self._lost_line = lost_line
+        self._most = most_bytes
+        self._lock = threading.Lock()
+        self._lines: list[bytes] = []
+        self._size = 0
+        self._told = 0
+        self._wake = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="entrepot-log", daemon=True)
+        self._thread.start()
+
+    def put(self, line: bytes) -> None:
+        """Hand over a line with its end. From any thread; never waits for the reader, never raises."""
+        with self._lock:
+            if self._size + len(line) > self._most:
+                self.lost += 1
+                return
+            self._lines.append(line)
+            self._size += len(line)
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def close(self) -> None:
+        """Write what waits, for two seconds at most; lines put later are lost."""
+        self._closing.set()
+        self._wake.set()
+        self._thread.join(CLOSE_SECONDS)
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self._wake.wait()
+            self._closing.wait(GATHER_SECONDS)
+            self._wake.clear()
+            self._write(self._take())
+        self._write(self._take())
+
+    def _take(self) -> bytes:
+        with self._lock:
+            lines, self._lines = self._lines, []
+            self._size = 0
+            lost, self._told = self.lost - self._told, self.lost
+        if lost:
+            lines.append(self._lost_line(lost))
+        return b"".join(lines)
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[os.write(self._fd, view) :]
+            except BlockingIOError:  # somebody made the shared terminal or pipe non-blocking
+                select.select([], [self._fd], [], 1.0)
+            except OSError:  # nobody will ever read it: the terminal or the reader is gone
+                return
