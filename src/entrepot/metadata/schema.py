@@ -558,13 +558,6 @@ tasks = Table(
     _at("started_at", nullable=True),
     _at("finished_at", nullable=True),
     Index(
-        "ix_tasks_due",
-        "priority",
-        "run_after",
-        sqlite_where=sa.text("status = 'pending'"),
-        postgresql_where=sa.text("status = 'pending'"),
-    ),
-    Index(
         "ix_tasks_running",
         "kind",
         "target",
@@ -579,8 +572,16 @@ tasks = Table(
         sqlite_where=sa.text("unique_key IS NOT NULL AND status = 'pending'"),
         postgresql_where=sa.text("unique_key IS NOT NULL AND status = 'pending'"),
     ),
-    Index("ix_tasks_execution_id", "execution_id"),
+    Index("ix_tasks_execution_id", "execution_id", "status"),
     Index("ix_tasks_finished_at", "finished_at"),
+)
+
+Index(  # what a worker claims first; a large backlog must not be sorted under the writer's lock
+    "ix_tasks_due",
+    tasks.c.priority.desc(),
+    tasks.c.run_after,
+    sqlite_where=sa.text("status = 'pending'"),
+    postgresql_where=sa.text("status = 'pending'"),
 )
 
 schedules = Table(
