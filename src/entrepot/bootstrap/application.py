@@ -5,6 +5,7 @@ import structlog
 from entrepot.bootstrap.hosts import InstanceHosts
 from entrepot.capabilities.content.health import Readiness
 from entrepot.capabilities.context import Context
+from entrepot.capabilities.operations.auditing import AuditLog
 from entrepot.capabilities.operations.counting import PullCounter
 from entrepot.distribution.app import Distribution
 from entrepot.distribution.credentials import Credentials
@@ -16,7 +17,9 @@ from entrepot.model.content import StoredManifest
 _log = structlog.get_logger(__name__)
 
 
-def make_application(ctx: Context, pulls: PullCounter, observe: Observer) -> Application:
+def make_application(
+    ctx: Context, pulls: PullCounter, audit: AuditLog, *, observe: Observer
+) -> Application:
     """Everything that answers on the main listener."""
     credentials = Credentials(ctx)
 
@@ -27,7 +30,7 @@ def make_application(ctx: Context, pulls: PullCounter, observe: Observer) -> App
         ctx,
         InstanceHosts(ctx),
         {
-            Wire.DISTRIBUTION: Distribution(ctx, credentials, on_pull=on_pull),
+            Wire.DISTRIBUTION: Distribution(ctx, credentials, on_pull=on_pull, audit=audit),
             Wire.TOKEN: TokenService(ctx, credentials),
         },
         observe=observe,

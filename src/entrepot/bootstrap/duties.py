@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from entrepot.capabilities.context import Context
-from entrepot.capabilities.operations import collector, counting, work
+from entrepot.capabilities.operations import auditing, collector, counting, work
 from entrepot.capabilities.operations.fanout import Consumer, fanout_handler
 from entrepot.capabilities.operations.work import Handler, Watch
 
@@ -24,8 +24,14 @@ def make_duties(ctx: Context) -> Duties:
     handlers = (
         fanout_handler(CONSUMERS),
         work.PURGE_HANDLER,
+        auditing.PURGE_HANDLER,
         counting.FOLD_HANDLER,
         collector.collect_handler(ctx),
     )
-    watches = (work.PURGE_WATCH, counting.FOLD_WATCH, collector.collect_watch(ctx))
+    watches = (
+        work.PURGE_WATCH,
+        auditing.PURGE_WATCH,
+        counting.FOLD_WATCH,
+        collector.collect_watch(ctx),
+    )
     return Duties({handler.kind: handler for handler in handlers}, watches)

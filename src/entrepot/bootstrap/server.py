@@ -9,6 +9,7 @@ from entrepot.bootstrap.application import make_application
 from entrepot.bootstrap.banner import first_start_lines
 from entrepot.bootstrap.child import Link
 from entrepot.bootstrap.context import open_context
+from entrepot.capabilities.operations.auditing import AuditLog
 from entrepot.capabilities.operations.counting import PullCounter
 from entrepot.config import Settings
 from entrepot.http.server import Limits, Server, tls_context
@@ -23,7 +24,9 @@ async def serve(
     async with open_context(settings) as (ctx, first):
         pulls = PullCounter(ctx.db)
         counting = asyncio.create_task(pulls.run(), name="entrepot-pulls")
-        app = make_application(ctx, pulls, telemetry.observe)
+        audit = AuditLog(ctx.db, pulls=settings.audit.pulls)
+        auditing = asyncio.create_task(audit.run(), name="entrepot-audit")
+        app = make_application(ctx, pulls, audit, observe=telemetry.observe)
         server = Server(app, limits=limits_of(settings), pool=ctx.pool)
         http = settings.http
         tls = None
@@ -33,9 +36,10 @@ async def serve(
         link.ready(first_start_lines(first, settings))
         await stop.wait()
         await server.stop(http.grace.seconds)
-        counting.cancel()
-        with suppress(asyncio.CancelledError):
-            await counting
+        for task in (counting, auditing):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
         await pulls.flush()
 
 

@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 
 from entrepot.capabilities.content.feeding import FeedBroken
 from entrepot.capabilities.context import Context
+from entrepot.capabilities.operations.auditing import AuditLog
 from entrepot.distribution import blobs, lists, manifests, uploads
 from entrepot.distribution.credentials import Credentials
 from entrepot.distribution.errors import error_body, error_response
@@ -16,7 +17,7 @@ from entrepot.distribution.paths import Kind, Path, parse_path
 from entrepot.http.bodies import ClientDisconnected
 from entrepot.http.messages import Answer, Headers, Request, Response
 from entrepot.model.content import StoredManifest
-from entrepot.model.errors import OffsetMismatch, RegistryError, Unauthenticated
+from entrepot.model.errors import Denied, OffsetMismatch, RegistryError, Unauthenticated
 from entrepot.model.tenancy import Instance
 
 Handler: TypeAlias = Callable[[Exchange], Awaitable[Answer]]
@@ -68,10 +69,12 @@ class Distribution:
         credentials: Credentials,
         *,
         on_pull: Callable[[StoredManifest], None],
+        audit: AuditLog,
     ) -> None:
         self._ctx = ctx
         self._credentials = credentials
         self._on_pull = on_pull
+        self._audit = audit
 
     async def __call__(self, request: Request, instance: Instance) -> Answer:
         """Answer one request; raises nothing of ours."""
@@ -84,8 +87,10 @@ class Distribution:
                 answer = await self._handle(request, instance, path)
         except FeedBroken as error:
             raise ClientDisconnected from error
-        except Unauthenticated as error:
-            answer = error_response(error, [self._challenge(request, path)])
+        except Denied as error:
+            self._denied(request, path, error)
+            challenge = [self._challenge(request, path)]
+            answer = error_response(error, challenge if isinstance(error, Unauthenticated) else [])
         except OffsetMismatch as error:
             answer = error_response(error, _where(request, path, error))
         except RegistryError as error:
@@ -100,16 +105,30 @@ class Distribution:
             answer = error_body(405, "UNSUPPORTED", f"{request.method} is not served here")
             answer.headers.append((b"allow", ", ".join(methods).encode()))
             return answer
-        caller = await self._credentials.caller(request, instance)
+        request.caller = caller = await self._credentials.caller(request, instance)
         exchange = Exchange(
             self._ctx,
             request,
             instance,
             path=path,
             caller=caller,
-            on_pull=self._on_pull,
+            on_pull=self._pulled,
         )
         return await handler(exchange)
+
+    def _pulled(self, x: Exchange, manifest: StoredManifest) -> None:
+        self._on_pull(manifest)
+        resource = f"{x.instance.public_id}/{x.place.name}@{manifest.digest}"
+        self._audit.pulled(x.caller, resource, request=x.request)
+
+    def _denied(self, request: Request, path: Path | None, error: Denied) -> None:
+        """For the trail: refusals of callers that showed something. A client without credentials is only asked for some, and what
+        became of a user name and password the login wrote down."""
+        shown = request.header(b"authorization")[:7].lower()
+        if path is not None and (request.caller or shown == "bearer ") and shown:
+            action = f"{path.kind.value}.{request.method.lower()}"
+            resource = "" if path.name is None else str(path.name)
+            self._audit.denied(request.caller, action, resource, request=request, error=error)
 
     def _challenge(self, request: Request, path: Path | None) -> tuple[bytes, bytes]:
         scope = ""

@@ -37,7 +37,7 @@ class Exchange:
         *,
         path: Path,
         caller: Caller,
-        on_pull: Callable[[StoredManifest], None],
+        on_pull: Callable[["Exchange", StoredManifest], None],
     ) -> None:
         self.ctx = ctx
         self.request = request
@@ -50,7 +50,7 @@ class Exchange:
 
     def pulled(self, manifest: StoredManifest) -> None:
         """Count a pull (in memory; written in batches)."""
-        self._on_pull(manifest)
+        self._on_pull(self, manifest)
 
     async def feed(self, sink: Sink, limit: int | None) -> int:
         """The request body as a feed of `capabilities.content.feeding`."""

@@ -8,6 +8,7 @@ from typing import TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from entrepot.http.bodies import Receive, Scope
+from entrepot.model.access import Caller
 from entrepot.ports.blobs import BlobReader
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
@@ -24,12 +25,13 @@ MAX_PARAMETERS = 200
 class Request:
     """One request. `client`, `scheme` and `authority` are what a trusted proxy says, else what the connection says.
 
-    `subject` (who asks, once a wire knows) and `received` (bytes of the body that were read) are for the log and the counts.
+    `caller` (once a wire knows who asks) and `received` (bytes of the body that were read) are for the log and the counts.
     """
 
     __slots__ = (
         "_headers",
         "authority",
+        "caller",
         "client",
         "id",
         "method",
@@ -38,7 +40,6 @@ class Request:
         "received",
         "scheme",
         "scope",
-        "subject",
     )
 
     def __init__(self, scope: Scope, receive: Receive, *, request_id: str) -> None:
@@ -52,7 +53,7 @@ class Request:
         self.client: str = client[0] if client else ""
         self.scheme: str = scope.get("scheme", "http")
         self.authority: str = self.header(b"host")
-        self.subject = ""
+        self.caller: Caller | None = None
         self.received = 0
 
     def header(self, name: bytes) -> str:

@@ -147,8 +147,8 @@ def _circumstances() -> dict[str, object]:
     if request is None:
         return {}
     known: dict[str, object] = {"request_id": request.id}
-    if request.subject:
-        known["caller"] = request.subject
+    if request.caller is not None:
+        known["caller"] = request.caller.name
     return known
 
 

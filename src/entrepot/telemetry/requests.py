@@ -127,6 +127,7 @@ class Telemetry:
 
     @staticmethod
     def _write(request: Request, level: str, *, status: int, size: int, seconds: float) -> None:
+        caller = request.caller
         line = AccessLine(
             LOG.at(),
             level,
@@ -138,7 +139,7 @@ class Telemetry:
             round(seconds, 6),
             request.client,
             request.authority[:200],
-            request.subject,
+            "" if caller is None else caller.name,
             request.header(b"user-agent")[:200],
             request.id,
             LOG.process,

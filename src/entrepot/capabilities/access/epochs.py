@@ -43,9 +43,14 @@ class Epochs:
 
     def fresh(self) -> None:
         """Return if epochs were read lately. Raises RightsStale when that is over 5 s ago: nothing remembered may be used."""
-        age = float("inf") if self._read_at is None else self._clock() - self._read_at
+        age = self.age_seconds
         if age > STALE_SECONDS:
             raise RightsStale(round(age, 1))
+
+    @property
+    def age_seconds(self) -> float:
+        """Since epochs were last read; infinite before the first time."""
+        return float("inf") if self._read_at is None else self._clock() - self._read_at
 
     def on_raise(self, callback: Callable[[str], Awaitable[None]]) -> None:
         """Await with the scope whenever one moved; if that raises Unavailable the move is seen again at the next reading."""
