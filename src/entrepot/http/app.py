@@ -5,6 +5,7 @@ request id, client address -> host -> route -> wire -> answer -> log and metrics
 """
 
 import asyncio
+import itertools
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -54,6 +55,9 @@ class Application:
         self._observe = observe
         self._ready = ready
         self._proxies = tuple(ctx.settings.http.trusted_proxies)
+        # Request ids: unique among processes by their random half, cheap by the counted one.
+        self._prefix = secrets.token_hex(5)
+        self._numbers = itertools.count(secrets.randbelow(1 << 16))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Lifespan belongs to bootstrap; websockets are not spoken."""
@@ -61,7 +65,7 @@ class Application:
             await _decline(scope, receive, send)
             return
         began = time.perf_counter()
-        request = Request(scope, receive, request_id=secrets.token_hex(8))
+        request = Request(scope, receive, request_id=f"{self._prefix}{next(self._numbers):08x}")
         CURRENT_REQUEST.set(request)
         request.believe(self._proxies)
         status, size = 499, 0

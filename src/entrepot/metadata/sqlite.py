@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
+from resource import RUSAGE_THREAD, getrusage
 from typing import Literal, TypeVar
 
 import sqlalchemy as sa
@@ -112,9 +113,11 @@ class SqliteBackend:
         self, raw: sqlite3.Connection, prepared: Prepared, parameters: Mapping[str, object]
     ) -> Rows:
         bound = prepared.bind(parameters)
+        read = getrusage(RUSAGE_THREAD).ru_inblock
         started = time.perf_counter()
         rows: Rows = raw.execute(prepared.sql, bound).fetchall()
-        self.latency.observe(time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        self.latency.observe(seconds, waited=getrusage(RUSAGE_THREAD).ru_inblock != read)
         return rows if prepared.out is None else [prepared.row(row) for row in rows]
 
     def submit_points(self, prepared: Prepared, parameters: Mapping[str, object]) -> "Future[Rows]":

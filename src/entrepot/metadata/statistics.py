@@ -59,11 +59,14 @@ class Latency:
         self._slow = 0
         self.is_slow = False
 
-    def observe(self, seconds: float) -> None:
-        """Add one call. `is_slow` turns true once over 1 % of a window took over 1 ms, false after a window that did not."""
+    def observe(self, seconds: float, *, waited: bool = True) -> None:
+        """Add one call. `is_slow` turns true once over 1 % of a window took over 1 ms, false after a window that did not.
+
+        `waited` False: it did not wait for the disk but for a processor, which no thread would help.
+        """
         self.buckets[min(int(seconds * 1e6).bit_length(), 23)] += 1
         self._seen += 1
-        if seconds > self.SLOW_SECONDS:
+        if waited and seconds > self.SLOW_SECONDS:
             self._slow += 1
             if self._slow * 100 > self.WINDOW:
                 self.is_slow = True
