@@ -95,12 +95,15 @@ def decode_side(side: bytes) -> tuple[list[Part], memoryview]:
 
 
 def finished_name(key: ObjectKey) -> str:
+    """The name of a finished object."""
     return FINISHED + checked(key)
 
 
 def sides_prefix(key: ObjectKey) -> str:
+    """What the names of an upload's side objects begin with."""
     return f"{SIDES}{checked(key)}/"
 
 
 def new_side() -> str:
+    """A name for a side object, used once."""
     return secrets.token_urlsafe(12)
