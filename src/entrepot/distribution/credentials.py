@@ -2,13 +2,14 @@
 
 import base64
 import binascii
+from collections.abc import Callable
 from typing import Final
 
 from entrepot.capabilities.access.login import authenticate_basic
 from entrepot.capabilities.context import Context
 from entrepot.http.messages import Request
 from entrepot.model.access import Caller
-from entrepot.model.errors import Unauthenticated
+from entrepot.model.errors import RateLimited, Unauthenticated
 from entrepot.model.tenancy import Instance
 
 SERVICE: Final = "entrepot"
@@ -18,8 +19,10 @@ MAX_AUTHORIZATION: Final = 12_288
 class Credentials:
     """Reads the Authorization header."""
 
-    def __init__(self, ctx: Context) -> None:
+    def __init__(self, ctx: Context, *, on_login: Callable[[str], None] = lambda _: None) -> None:
+        """`on_login` is told what came of each user name and password: good, refused, throttled."""
         self._ctx = ctx
+        self._on_login = on_login
 
     async def caller(self, request: Request, instance: Instance) -> Caller:
         """Who asks. Raises Unauthenticated for credentials that are no good, RateLimited."""
@@ -47,14 +50,23 @@ class Credentials:
         self, request: Request, instance: Instance, username: str, password: str
     ) -> Caller:
         """Who this user name and password are. Raises Unauthenticated, RateLimited."""
-        return await authenticate_basic(
-            self._ctx.access,
-            instance,
-            username,
-            password,
-            source=request.client,
-            request_id=request.id,
-        )
+        outcome = "refused"
+        try:
+            caller = await authenticate_basic(
+                self._ctx.access,
+                instance,
+                username,
+                password,
+                source=request.client,
+                request_id=request.id,
+            )
+            outcome = "good"
+        except RateLimited:
+            outcome = "throttled"
+            raise
+        finally:
+            self._on_login(outcome)
+        return caller
 
     def challenge(self, request: Request, scope: str) -> tuple[bytes, bytes]:
         """WWW-Authenticate: the token service on the registry's own host and port."""

@@ -37,7 +37,8 @@ async def referrers(x: Exchange) -> Response:
     """GET referrers/<digest>, filtered by `artifactType`."""
     query = query_of(x.request)
     subject = digest_of(x.path.argument)
-    artifact_type = query.get("artifactType", [""])[0] or None
+    # A media type has no blanks: one that came was a plus sign which the client did not encode.
+    artifact_type = query.get("artifactType", [""])[0].replace(" ", "+") or None
     page = page_of(query, x.ctx.settings.http.page_limit)
     rows = await pulling.list_referrers(
         x.ctx,

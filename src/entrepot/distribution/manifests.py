@@ -15,7 +15,7 @@ async def get(x: Exchange) -> Response:
     manifest = await pulling.get_manifest(x.ctx, x.caller, x.place, reference)
     digest = manifest.digest.encode()
     etag = b'"%b"' % digest
-    if not isinstance(reference, Digest) or x.request.method == "GET":
+    if x.request.method == "GET":
         x.pulled(manifest)
     headers = [
         (b"docker-content-digest", digest),

@@ -43,7 +43,7 @@ class TokenService:
             body,
             content_type=request.header(b"content-type"),
         )
-        caller = await self._caller(request, instance, asked)
+        request.caller = caller = await self._caller(request, instance, asked)
         issued = await issue_token(self._ctx.access, instance, caller, asked.asked)
         headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
         return Response(200, headers, render_token(issued))

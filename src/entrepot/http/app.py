@@ -17,6 +17,7 @@ from entrepot.capabilities.context import Context
 from entrepot.http.bodies import ClientDisconnected, Receive, Scope, Send
 from entrepot.http.messages import CURRENT_REQUEST, Answer, BlobResponse, Request, Response
 from entrepot.http.routing import HostKind, HostTable, Wire, find_route
+from entrepot.model.errors import Unavailable
 from entrepot.model.tenancy import Instance
 
 WireHandler: TypeAlias = Callable[[Request, Instance], Awaitable[Answer]]
@@ -83,6 +84,10 @@ class Application:
             return await self._route(request)
         except (ClientDisconnected, asyncio.CancelledError):
             raise
+        except Unavailable as error:
+            _log.warning("unavailable", request_id=request.id, error=str(error))
+            headers = [(b"content-type", b"text/plain"), (b"retry-after", b"1")]
+            return Response(503, headers, b"temporarily unavailable, try again\n")
         except Exception:  # noqa: BLE001  (the last catch of the chain: logged, answered with 500)
             _log.exception("unexpected error", request_id=request.id, path=_shown(request.path))
             return Response(500, [(b"content-type", b"text/plain")], b"internal error\n")

@@ -48,6 +48,21 @@ class Held:
         self.settled = True
         return self.session
 
+    async def trim(self) -> None:
+        """Give back the room of what was taken and will not be recorded: the store is full. Ends the hold."""
+        key, session = ObjectKey(self.session.object_key), self.session
+
+        def cut() -> None:
+            self.handle.close()
+            again = self.ctx.blobs.resume(key, state=session.store_state, offset=session.offset)
+            try:
+                again.write(memoryview(b""))
+            finally:
+                again.close()
+
+        with suppress(RegistryError):
+            await self.ctx.blocking(cut)
+
     async def digest(self, algorithm: Algorithm) -> Digest:
         """The digest of everything taken, read again from the store where the running hash does not serve."""
         hasher = self.sink.hasher

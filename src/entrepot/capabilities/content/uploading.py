@@ -24,6 +24,7 @@ from entrepot.model.errors import (
     OffsetMismatch,
     RateLimited,
     SizeMismatch,
+    StorageFull,
     UploadUnknown,
 )
 from entrepot.model.ids import UploadId
@@ -181,6 +182,9 @@ async def _take(ctx: Context, held: Held, feed: Feed, chunk: Chunk | None) -> No
         )
     except FeedBroken:
         await held.record()
+        raise
+    except StorageFull:
+        await held.trim()
         raise
 
 
