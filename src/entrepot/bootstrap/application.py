@@ -10,18 +10,21 @@ from entrepot.capabilities.operations.counting import PullCounter
 from entrepot.distribution.app import Distribution
 from entrepot.distribution.credentials import Credentials
 from entrepot.distribution.token_service import TokenService
-from entrepot.http.app import Application, Observer
+from entrepot.http.app import Application
 from entrepot.http.routing import Wire
 from entrepot.model.content import StoredManifest
+from entrepot.telemetry import Telemetry
 
 _log = structlog.get_logger(__name__)
 
 
 def make_application(
-    ctx: Context, pulls: PullCounter, audit: AuditLog, *, observe: Observer
+    ctx: Context, pulls: PullCounter, audit: AuditLog, *, telemetry: Telemetry
 ) -> Application:
     """Everything that answers on the main listener."""
-    credentials = Credentials(ctx)
+    credentials = Credentials(
+        ctx, on_login=lambda outcome: telemetry.metrics.count("logins", outcome)
+    )
 
     def on_pull(manifest: StoredManifest) -> None:
         pulls.add("manifest", manifest.id)
@@ -33,6 +36,6 @@ def make_application(
             Wire.DISTRIBUTION: Distribution(ctx, credentials, on_pull=on_pull, audit=audit),
             Wire.TOKEN: TokenService(ctx, credentials),
         },
-        observe=observe,
+        observe=telemetry.observe,
         ready=Readiness(ctx),
     )

@@ -8,7 +8,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
@@ -30,8 +30,13 @@ class Link:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, lambda: None)
         loop.add_reader(self.life, self._ended, stop)
         return stop
+
+    def on_hangup(self, callback: Callable[[], None]) -> None:
+        """Called on SIGHUP, which the supervisor passes on: read again what can be read again. After `stop_event`."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, callback)
 
     def _ended(self, stop: asyncio.Event) -> None:
         asyncio.get_running_loop().remove_reader(self.life)

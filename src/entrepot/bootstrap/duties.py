@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from entrepot.capabilities.access import expiring
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.operations import auditing, collector, counting, work
 from entrepot.capabilities.operations.fanout import Consumer, fanout_handler
@@ -26,12 +27,14 @@ def make_duties(ctx: Context) -> Duties:
         work.PURGE_HANDLER,
         auditing.PURGE_HANDLER,
         counting.FOLD_HANDLER,
+        expiring.EXPIRE_HANDLER,
         collector.collect_handler(ctx),
     )
     watches = (
         work.PURGE_WATCH,
         auditing.PURGE_WATCH,
         counting.FOLD_WATCH,
+        expiring.EXPIRE_WATCH,
         collector.collect_watch(ctx),
     )
     return Duties({handler.kind: handler for handler in handlers}, watches)

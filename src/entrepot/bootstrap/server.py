@@ -4,43 +4,76 @@ import asyncio
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
+import structlog
+
+from entrepot.bootstrap.admin import operated
 from entrepot.bootstrap.application import make_application
 from entrepot.bootstrap.banner import first_start_lines
 from entrepot.bootstrap.child import Link
 from entrepot.bootstrap.context import open_context
+from entrepot.bootstrap.samplers import sample_context, sample_server
+from entrepot.capabilities.content.health import Readiness
 from entrepot.capabilities.operations.auditing import AuditLog
 from entrepot.capabilities.operations.counting import PullCounter
 from entrepot.config import Settings
-from entrepot.http.server import Limits, Server, tls_context
+from entrepot.http.server import Limits, Server, ServerContext, tls_context
 from entrepot.telemetry import Telemetry
 
+_log = structlog.get_logger(__name__)
 
-async def serve(
-    settings: Settings, sockets: Sequence[socket.socket], *, link: Link, telemetry: Telemetry
-) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """What this process listens on, inherited from the supervisor: clients of the registry, and its operator."""
+
+    main: Sequence[socket.socket]
+    admin: Sequence[socket.socket]
+
+
+async def serve(settings: Settings, sockets: Sockets, *, link: Link, telemetry: Telemetry) -> None:
     """Serve on the inherited sockets until told to stop."""
     stop = link.stop_event()
     async with open_context(settings) as (ctx, first):
         pulls = PullCounter(ctx.db)
-        counting = asyncio.create_task(pulls.run(), name="entrepot-pulls")
         audit = AuditLog(ctx.db, pulls=settings.audit.pulls)
-        auditing = asyncio.create_task(audit.run(), name="entrepot-audit")
-        app = make_application(ctx, pulls, audit, observe=telemetry.observe)
+        app = make_application(ctx, pulls, audit, telemetry=telemetry)
         server = Server(app, limits=limits_of(settings), pool=ctx.pool)
-        http = settings.http
-        tls = None
-        if http.tls_certificate is not None and http.tls_key is not None:
-            tls = tls_context(http.tls_certificate, http.tls_key)
-        await server.start(sockets, tls=tls)
-        link.ready(first_start_lines(first, settings))
-        await stop.wait()
-        await server.stop(http.grace.seconds)
-        for task in (counting, auditing):
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        await pulls.flush()
+        sample_context(telemetry.metrics, telemetry.process, ctx)
+        sample_server(telemetry.metrics, telemetry.process, server, audit)
+        async with operated(ctx, telemetry, sockets.admin, ready=Readiness(ctx)):
+            gathering = [asyncio.create_task(one.run()) for one in (pulls, audit)]
+            tls = _tls(settings)
+            await server.start(sockets.main, tls=tls)
+            link.on_hangup(lambda: _reload(settings, tls))
+            link.ready(first_start_lines(first, settings))
+            await stop.wait()
+            await server.stop(settings.http.grace.seconds)
+            for task in gathering:
+                task.cancel()  # each writes what it holds, then ends
+                with suppress(asyncio.CancelledError):
+                    await task
+
+
+def _tls(settings: Settings) -> ServerContext | None:
+    http = settings.http
+    if http.tls_certificate is None or http.tls_key is None:
+        return None
+    return tls_context(http.tls_certificate, http.tls_key)
+
+
+def _reload(settings: Settings, tls: ServerContext | None) -> None:
+    """On the loop, between handshakes: OpenSSL wants nobody else at a context that changes. Open connections keep what they have."""
+    certificate, key = settings.http.tls_certificate, settings.http.tls_key
+    if tls is None or certificate is None or key is None:
+        return
+    try:
+        tls.reload(certificate, key)
+    except OSError as error:  # ssl.SSLError is one
+        _log.error("certificate_not_reloaded", file=str(certificate), error=str(error))
+    else:
+        _log.info("certificate_reloaded", file=str(certificate))
 
 
 def limits_of(settings: Settings) -> Limits:

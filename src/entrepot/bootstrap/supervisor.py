@@ -25,9 +25,11 @@ class Child:
 
     name: str
     arguments: Sequence[str]
-    sockets: Sequence[socket.socket]
+    sockets: Sequence[socket.socket] = ()
+    admin: Sequence[socket.socket] = ()  # the operator's
     process: subprocess.Popen[bytes] | None = None
     status: int = -1
+    is_ready: bool = False
     started_at: float = 0.0
     failures: int = 0
 
@@ -58,9 +60,22 @@ class Supervisor:
         return self._stop()
 
     def handle_signals(self) -> None:
-        """SIGTERM and SIGINT stop everything, once."""
+        """SIGTERM and SIGINT stop everything, once. SIGHUP goes on to the children, who read certificates again; but where it tells
+        that the terminal we were started from is gone, we go too."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._ask_to_stop())
+        had_terminal = _has_terminal()
+        signal.signal(signal.SIGHUP, lambda *_: self._hang_up(had_terminal))
+
+    def _hang_up(self, had_terminal: bool) -> None:  # noqa: FBT001  (private)
+        if had_terminal and not _has_terminal():
+            self._ask_to_stop()
+            return
+        for child in self.children:
+            process = child.process
+            # One that is not ready yet would die of it, and has just read what there is to read.
+            if child.is_ready and process is not None and process.poll() is None:
+                process.send_signal(signal.SIGHUP)
 
     def stop(self) -> int:
         """Stop without having run."""
@@ -71,8 +86,10 @@ class Supervisor:
 
     def _spawn(self, child: Child) -> None:
         reading, writing = os.pipe()
-        numbers = [sock.fileno() for sock in child.sockets]
-        options = [f"--socket={number}" for number in numbers]
+        child.is_ready = False
+        main = [sock.fileno() for sock in child.sockets]
+        admin = [sock.fileno() for sock in child.admin]
+        options = [f"--socket={n}" for n in main] + [f"--admin={n}" for n in admin]
         child.process = subprocess.Popen(  # noqa: S603  (our own program, arguments made here)
             [
                 *self.command,
@@ -81,7 +98,7 @@ class Supervisor:
                 f"--life={self._life[0]}",
                 *options,
             ],
-            pass_fds=(*numbers, writing, self._life[0]),
+            pass_fds=(*main, *admin, writing, self._life[0]),
             stdin=subprocess.DEVNULL,
         )
         os.close(writing)
@@ -104,6 +121,7 @@ class Supervisor:
                 text += piece
         if self._stopping:
             return False
+        child.is_ready = True
         lines = json.loads(text)["lines"]
         if lines:
             self.announce(lines)
@@ -142,3 +160,12 @@ class Supervisor:
                 process.kill()
                 process.wait()
         return 0
+
+
+def _has_terminal() -> bool:
+    """Whether this process has a controlling terminal that is still there."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK))
+    except OSError:
+        return False
+    return True

@@ -4,14 +4,16 @@ import dataclasses
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import click
 
 from entrepot.bootstrap.child import Link
+from entrepot.bootstrap.run_folder import bind_admin, prepare_run_folder, remove_admin
 from entrepot.bootstrap.supervisor import Child, Supervisor
 from entrepot.cli.config import settings_of
 from entrepot.config import Settings, Source
+from entrepot.http.server.listener import bind
 
 BIND_SECONDS = 6.0  # a predecessor's children may need a moment to let go of the address
 
@@ -33,24 +35,45 @@ def serve(source: Source, listen: str | None) -> None:
 def worker(source: Source) -> None:
     """Run background work only, beside servers elsewhere (jobs.embedded = false there)."""
     settings = settings_of(source)
+    settings.data.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     supervisor = _supervisor(settings, source)
     supervisor.handle_signals()
-    started = supervisor.start(Child("worker", ["_child", "worker"], ()))
-    sys.exit(supervisor.run() if started else supervisor.stop() or 1)
+    prepare_run_folder(settings, ["worker"])
+    admin = _bind_admin_if_free(settings)
+    child = Child("worker", ["_child", "worker"], admin=admin)
+    code = supervisor.run() if supervisor.start(child) else supervisor.stop() or 1
+    remove_admin(admin)
+    sys.exit(code)
 
 
 @click.command("_child", hidden=True)
 @click.argument("kind", type=click.Choice(["server", "worker"]))
 @click.option("--status", type=int, required=True)
 @click.option("--life", type=int, required=True)
-@click.option("--socket", "sockets", type=int, multiple=True)
+@click.option("--number", type=int)
+@click.option("--socket", "main", type=int, multiple=True)
+@click.option("--admin", type=int, multiple=True)
 @click.pass_obj
-def _child(source: Source, kind: str, status: int, life: int, sockets: tuple[int, ...]) -> None:
+def _child(  # noqa: PLR0917  (click's order)
+    source: Source,
+    kind: str,
+    number: int | None,
+    status: int,
+    life: int,
+    main: tuple[int, ...],
+    admin: tuple[int, ...],
+) -> None:
     """One process under the supervisor."""
     from entrepot.bootstrap.processes import run_process  # noqa: PLC0415  (heavy; not for the supervisor)
+    from entrepot.bootstrap.server import Sockets  # noqa: PLC0415
 
-    settings = settings_of(source)
-    run_process(settings, kind, Link(status, life), [socket.socket(fileno=n) for n in sockets])
+    sockets = Sockets(_opened(main), _opened(admin))
+    name = kind if number is None else f"{kind}-{number}"
+    run_process(settings_of(source), name, Link(status, life), sockets)
+
+
+def _opened(descriptors: Sequence[int]) -> list[socket.socket]:
+    return [socket.socket(fileno=number) for number in descriptors]
 
 
 def _supervisor(settings: Settings, source: Source) -> Supervisor:
@@ -65,25 +88,39 @@ def _supervisor(settings: Settings, source: Source) -> Supervisor:
 def _supervise(settings: Settings, source: Source) -> int:
     supervisor = _supervisor(settings, source)
     supervisor.handle_signals()
-    sock = _bind(str(settings.http.listen))
-    for number in range(settings.http.workers):
-        if not supervisor.start(Child(f"server {number}", ["_child", "server"], [sock])):
-            click.echo("the registry could not be started", err=True)
-            return supervisor.stop() or 1
-        if number == 0:
-            click.echo(f"entrepot is listening on {_url(settings)}")
-    if settings.jobs.embedded:
-        supervisor.start(Child("worker", ["_child", "worker"], ()))
-    return supervisor.run()
+    sock = _bound(str(settings.http.listen), lambda at: bind(at, reuse_port=False))
+    servers = range(settings.http.workers)
+    workers = ["worker"] if settings.jobs.embedded else []
+    prepare_run_folder(settings, [*(f"server-{number}" for number in servers), *workers])
+    admin = [_bound(str(settings.admin_listen), bind_admin)]
+    try:
+        for number in servers:
+            command = ["_child", "server", f"--number={number}"]
+            if not supervisor.start(Child(f"server {number}", command, [sock], admin)):
+                click.echo("the registry could not be started", err=True)
+                return supervisor.stop() or 1
+            if number == 0:
+                click.echo(f"entrepot is listening on {_url(settings)}")
+        for name in workers:
+            supervisor.start(Child(name, ["_child", "worker"]))
+        return supervisor.run()
+    finally:
+        remove_admin(admin)
 
 
-def _bind(listen: str) -> socket.socket:
-    from entrepot.http.server.listener import bind  # noqa: PLC0415  (only where something listens)
+def _bind_admin_if_free(settings: Settings) -> Sequence[socket.socket]:
+    """For a worker: where a server beside it has the operator's address, that one shows the worker's numbers too."""
+    try:
+        return [bind_admin(str(settings.admin_listen))]
+    except OSError:
+        return []
 
+
+def _bound(listen: str, bind_to: Callable[[str], socket.socket]) -> socket.socket:
     deadline = time.monotonic() + BIND_SECONDS
     while True:
         try:
-            return bind(listen, reuse_port=False)
+            return bind_to(listen)
         except OSError as error:
             if time.monotonic() > deadline:
                 raise click.ClickException(f"cannot listen on {listen}: {error}") from error

@@ -109,7 +109,8 @@ def open_log(level: str, *, process: str, console: bool = False, fd: int | None 
     )
     root = logging.getLogger()
     root.handlers[:] = [_Forward()]
-    root.setLevel(logging.INFO)
+    root.setLevel(logging.WARNING)  # libraries tell how they work at info
+    logging.getLogger("entrepot").setLevel(logging.DEBUG)
     logging.captureWarnings(capture=True)
 
 

@@ -13,6 +13,7 @@ class AccessLine(msgspec.Struct, gc=False):
 
     at: str
     level: str
+    event: str
     method: str
     path: str
     status: int
@@ -25,7 +26,6 @@ class AccessLine(msgspec.Struct, gc=False):
     agent: str
     request_id: str
     process: str
-    event: str = "request"
 
 
 Fields: TypeAlias = Mapping[str, object] | AccessLine

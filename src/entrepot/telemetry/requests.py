@@ -131,6 +131,7 @@ class Telemetry:
         line = AccessLine(
             LOG.at(),
             level,
+            "request",
             request.method[:32],
             request.path[:500].decode("latin-1"),
             status,
