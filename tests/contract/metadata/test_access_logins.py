@@ -26,6 +26,7 @@ from entrepot.capabilities.access.accounts import (
     list_tokens,
     modify_token,
 )
+from entrepot.capabilities.access.expiring import end_some
 from entrepot.capabilities.access.issuing import (
     Asked,
     authenticate_refresh,
@@ -349,6 +350,25 @@ def test_a_temporary_token_ends_after_an_hour_and_is_remembered_no_longer(world)
         assert await is_good(access, world, ROOT_UIN, made.secret)
         await asyncio.sleep(0.35)
         assert not await is_good(access, world, ROOT_UIN, made.secret)
+
+    in_world(scenario, world)
+
+
+def test_temporary_tokens_that_ended_over_a_day_ago_leave_the_living(world):
+    async def scenario(access):
+        ctx, alice = context(access), world.caller("alice")
+        old = await create_token(ctx, alice, CreateToken(world.shared, AccountKind.TEMPORARY))
+        new = await create_token(ctx, alice, CreateToken(world.shared, AccountKind.TEMPORARY))
+        long_ago = Micros(time.time_ns() // 1000 - 2 * 86_400_000_000)
+        world.set(schema.accounts, old.account.id, expires_at=long_ago)
+
+        assert await access.db.write(end_some) == 1
+        assert await access.db.write(end_some) == 0
+
+        living = world.select(schema.accounts.c.id, schema.accounts.c.deleted_at)
+        ended = {number: deleted is not None for number, deleted in living}
+        assert ended[old.account.id]
+        assert not ended[new.account.id]
 
     in_world(scenario, world)
 
