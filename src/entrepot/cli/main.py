@@ -16,6 +16,7 @@ ADMINISTRATION = (
 )
 LAZY = {
     **{name: f"entrepot.cli.{name}" for name in ADMINISTRATION},
+    "audit": "entrepot.cli.audit",
     "migrate": "entrepot.cli.migrate",
     "serve": "entrepot.cli.serve",
     "worker": "entrepot.cli.serve",

@@ -13,6 +13,7 @@ from typing import Final
 
 import click
 
+from entrepot.cli.metrics_reference import metrics_page
 from entrepot.config.keys import CONFIG_VARIABLE, SHORT_NAMES, Key, keys, sections
 
 RENEW: Final = "make docs"
@@ -151,7 +152,11 @@ def _command(path: tuple[str, ...], command: click.Command) -> Iterator[str]:
         yield ""
 
 
-PAGES: Final = (Page("configuration.md", configuration_page), Page("cli.md", cli_page))
+PAGES: Final = (
+    Page("configuration.md", configuration_page),
+    Page("cli.md", cli_page),
+    Page("metrics.md", metrics_page),
+)
 
 
 def drifted(folder: Path) -> list[Path]:
