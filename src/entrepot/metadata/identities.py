@@ -16,7 +16,6 @@ from entrepot.metadata.schema import (
     users,
 )
 from entrepot.metadata.tenants import new_public_id, new_uin
-from entrepot.metadata.upsert import insert_new
 from entrepot.model.access import AccountKind, Role
 from entrepot.model.identities import Group, User
 from entrepot.model.ids import GroupId, Micros, TenantId, UserId
@@ -186,7 +185,13 @@ def tombstone_group(conn: Connection, group: GroupId, at: Micros) -> None:
 
 def add_member(conn: Connection, group: GroupId, user: UserId) -> bool:
     """Put the user into the group; False if they were in it."""
-    return insert_new(conn, group_members, {"group_id": group, "user_id": user})
+    pair = sa.select(group_members.c.user_id).where(
+        group_members.c.group_id == group, group_members.c.user_id == user
+    )
+    if conn.execute(pair).first() is not None:
+        return False
+    conn.execute(sa.insert(group_members).values(group_id=group, user_id=user))
+    return True
 
 
 def remove_member(conn: Connection, group: GroupId, user: UserId) -> bool:

@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 
 from entrepot.metadata.database import now
 from entrepot.metadata.schema import accounts, instance_hosts, instances, namespaces, regions
-from entrepot.metadata.upsert import insert_new
 from entrepot.model.ids import InstanceId, Micros, TenantId
 from entrepot.model.tenancy import Instance, InstanceKind
 
@@ -112,7 +111,11 @@ def tombstone_instance(conn: Connection, instance: InstanceId, at: Micros) -> No
 
 def add_host(conn: Connection, instance: InstanceId, host: str) -> bool:
     """Give the instance a further name; False if some instance has it."""
-    return insert_new(conn, instance_hosts, {"host": host, "instance_id": instance})
+    present = sa.select(instance_hosts.c.instance_id).where(instance_hosts.c.host == host)
+    if conn.execute(present).first() is not None:
+        return False
+    conn.execute(sa.insert(instance_hosts).values(host=host, instance_id=instance))
+    return True
 
 
 def remove_host(conn: Connection, instance: InstanceId, host: str) -> bool:

@@ -17,7 +17,6 @@ from entrepot.metadata.schema import (
     users,
 )
 from entrepot.metadata.tenants import new_public_id
-from entrepot.metadata.upsert import insert_new
 from entrepot.model.access import Level, Role
 from entrepot.model.identities import Attachment, Grant, Policy
 from entrepot.model.ids import (
@@ -102,23 +101,31 @@ def attach(
     conn: Connection, policy: PolicyId, *, user: UserId | None = None, group: GroupId | None = None
 ) -> bool:
     """Attach to a user or a group; False if it was."""
+    present = sa.select(policy_attachments.c.id).where(*_attachment(policy, user, group))
+    if conn.execute(present).first() is not None:
+        return False
     values = {"policy_id": policy, "user_id": user, "group_id": group}
-    return insert_new(conn, policy_attachments, values)
+    conn.execute(sa.insert(policy_attachments).values(**values))
+    return True
 
 
 def detach(
     conn: Connection, policy: PolicyId, *, user: UserId | None = None, group: GroupId | None = None
 ) -> bool:
     """Detach from a user or a group; False if it was not attached."""
+    done = conn.execute(sa.delete(policy_attachments).where(*_attachment(policy, user, group)))
+    return done.rowcount > 0
+
+
+def _attachment(
+    policy: PolicyId, user: UserId | None, group: GroupId | None
+) -> tuple[sa.ColumnElement[bool], ...]:
     whom = (
         policy_attachments.c.group_id == group
         if user is None
         else policy_attachments.c.user_id == user
     )
-    done = conn.execute(
-        sa.delete(policy_attachments).where(policy_attachments.c.policy_id == policy, whom)
-    )
-    return done.rowcount > 0
+    return policy_attachments.c.policy_id == policy, whom
 
 
 def list_attachments(conn: Connection, policy: PolicyId) -> list[Attachment]:
