@@ -1,6 +1,7 @@
 """end-3 and end-7, end-9: manifests."""
 
 from entrepot.capabilities.content import deleting, pulling, pushing
+from entrepot.capabilities.content.place import for_push
 from entrepot.capabilities.content.pushing import PushManifest
 from entrepot.distribution.exchange import Exchange
 from entrepot.distribution.parameters import query_of, reference_of, tags_of
@@ -33,6 +34,8 @@ async def put(x: Exchange) -> Response:
     extra = tags_of(query_of(x.request).get("tag", []))
     if extra and not isinstance(reference, Digest):
         raise ValueInvalid("tag", "several tags are pushed by digest")
+    # Nobody who may not push makes us take in megabytes, or learns what else is wrong with the request.
+    target = await for_push(x.ctx, x.caller, x.place)
     media_type = x.request.header(b"content-type").partition(";")[0].strip()
     if not media_type:
         raise MediaTypeUnsupported("")
@@ -43,7 +46,7 @@ async def put(x: Exchange) -> Response:
         digest=reference if isinstance(reference, Digest) else None,
         tags=extra if isinstance(reference, Digest) else [reference],
     )
-    pushed = await pushing.push_manifest(x.ctx, x.caller, x.place, command)
+    pushed = await pushing.push_to(x.ctx, x.caller, target, command)
     digest = str(pushed.digest)
     headers = [
         (b"location", f"/v2/{x.place.name}/manifests/{digest}".encode()),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from entrepot.capabilities.content.linking import count_bytes
-from entrepot.capabilities.content.place import Place, for_push, note, settle
+from entrepot.capabilities.content.place import Place, Target, for_push, note, settle
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.instances import quotas
 from entrepot.metadata import blobs, counters, manifests, namespaces, reviews, tags
@@ -51,12 +51,16 @@ class Pushed:
 async def push_manifest(
     ctx: Context, caller: Caller, place: Place, command: PushManifest
 ) -> Pushed:
-    """Store the manifest and let the tags mean it.
+    """`push_to` where the caller may push. Raises Denied and NamespaceUnknown too."""
+    return await push_to(ctx, caller, await for_push(ctx, caller, place), command)
 
-    Raises MediaTypeUnsupported, ManifestTooLarge, ManifestInvalid, DigestMismatch, ReferencesUnknown, QuotaExceeded, Denied,
-    NamespaceUnknown. All or nothing; the same push again changes nothing.
+
+async def push_to(ctx: Context, caller: Caller, target: Target, command: PushManifest) -> Pushed:
+    """Store the manifest and let the tags mean it. `target` is what `for_push` let this caller push to.
+
+    Raises MediaTypeUnsupported, ManifestTooLarge, ManifestInvalid, DigestMismatch, ReferencesUnknown, QuotaExceeded. All or nothing;
+    the same push again changes nothing.
     """
-    target = await for_push(ctx, caller, place)
     manifest, digest = _read(ctx, command)
     untagged_after = ctx.settings.gc.untagged_after
 
