@@ -20,7 +20,7 @@ def _described(blob: Blob) -> Headers:
 
 async def head(x: Exchange) -> Response:
     """HEAD blobs/<digest>: opens nothing."""
-    blob = await pulling.find_blob(x.ctx, x.caller, x.place, digest_of(x.path.argument))
+    blob = await pulling.confirm_blob(x.ctx, x.caller, x.place, digest_of(x.path.argument))
     if x.not_modified(blob.digest):
         return Response(304, _described(blob))
     headers = [

@@ -16,9 +16,10 @@ from entrepot.metadata.schema import (
     namespaces,
     repositories,
     repository_blobs,
+    reviews,
     tags,
 )
-from entrepot.model.content import Blob, Repository, StoredManifest
+from entrepot.model.content import Blob, LinkedBlob, Repository, StoredManifest
 from entrepot.model.ids import (
     BlobId,
     InstanceId,
@@ -78,24 +79,30 @@ def _by_digest() -> sa.Select[Any]:
 
 
 def _blob() -> sa.Select[Any]:
-    linked = (
-        sa.exists()
-        .where(
-            repository_blobs.c.repository_id == repositories.c.id,
-            repository_blobs.c.blob_id == blobs.c.id,
-        )
-        .correlate(repositories, blobs)
+    live = sa.and_(blobs.c.digest == sa.bindparam("digest"), blobs.c.state == LIVE)
+    link = sa.and_(
+        repository_blobs.c.repository_id == repositories.c.id,
+        repository_blobs.c.blob_id == blobs.c.id,
     )
-    live = sa.and_(blobs.c.digest == sa.bindparam("digest"), blobs.c.state == LIVE, linked)
+    review = sa.and_(
+        reviews.c.kind == sa.literal_column("'blob'"), reviews.c.subject_id == blobs.c.id
+    )
+    source = (
+        _OF_NAMESPACE.outerjoin(blobs, live)
+        .outerjoin(repository_blobs, link)
+        .outerjoin(reviews, review)
+    )
     return (
         sa.select(
             *_REPOSITORY,
-            blobs.c.id.label("blob_id"),
+            repository_blobs.c.blob_id.label("blob_id"),
             blobs.c.digest,
             blobs.c.size,
             blobs.c.object_key,
+            repository_blobs.c.linked_at,
+            reviews.c.review_after,
         )
-        .select_from(_OF_NAMESPACE.outerjoin(blobs, live))
+        .select_from(source)
         .where(*_NAMED)
     )
 
@@ -146,15 +153,13 @@ class HotReads:
 
     async def blob(
         self, instance: InstanceId, name: str, digest: str
-    ) -> tuple[Repository, Blob | None] | None:
-        """The repository and the live blob of that digest if it is linked there."""
+    ) -> tuple[Repository, LinkedBlob | None] | None:
+        """The repository and the live blob of that digest if it is linked there, with what the collector thinks of it."""
         values = {"instance": instance, "name": name, "digest": digest}
         row: Any = await self._db.point(self._blob, values)
         if row is None:
             return None
-        blob_id, found, size, key = row[_REPOSITORY_WIDTH:]
-        blob = None if blob_id is None else Blob(BlobId(blob_id), found, size, key)
-        return _repository(instance, row), blob
+        return _repository(instance, row), _linked(row)
 
     async def repository(self, instance: InstanceId, name: str) -> Repository | None:
         """The living repository of that full name."""
@@ -188,6 +193,17 @@ def _repository(instance: InstanceId, row: Any) -> Repository:
         namespace_name=namespace_name,
         path=path,
         is_public=bool(public),
+    )
+
+
+def _linked(row: Any) -> LinkedBlob | None:
+    number, digest, size, key, linked_at, review_after = row[_REPOSITORY_WIDTH:]
+    if number is None:
+        return None
+    return LinkedBlob(
+        Blob(BlobId(number), digest, size, key),
+        linked_at=Micros(linked_at),
+        review_after=None if review_after is None else Micros(review_after),
     )
 
 

@@ -66,6 +66,15 @@ class Blob:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkedBlob:
+    """A blob as one repository has it: since when, and when the collector will look at it (None: no review waits)."""
+
+    blob: Blob
+    linked_at: Micros
+    review_after: Micros | None
+
+
+@dataclass(frozen=True, slots=True)
 class UploadSession:
     """An upload session as recorded. `version` is the fence of its compare-and-set."""
 

@@ -76,7 +76,7 @@ async def _readable(
         await require(ctx, caller, Permission.PULL, repository)
     except Denied:
         return None  # as if it were not there
-    return repository, blob
+    return repository, blob.blob
 
 
 async def _anywhere(
@@ -92,5 +92,5 @@ async def _anywhere(
         if await gate.has_right(ctx, caller, Permission.PULL, resource_of(repository)):
             found = await ctx.hot.blob(place.instance.id, repository.full_name, str(digest))
             if found is not None and found[1] is not None:
-                return found[0], found[1]
+                return found[0], found[1].blob
     return None

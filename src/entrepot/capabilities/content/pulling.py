@@ -1,13 +1,14 @@
 """Reading manifests, blobs and lists. Every pull of a manifest or blob costs one metadata read and no write."""
 
+import time
 from dataclasses import dataclass
 
 from entrepot.capabilities.content.place import Place, absent, existing, require
 from entrepot.capabilities.context import Context
-from entrepot.metadata import catalog, manifests, tags
+from entrepot.metadata import catalog, collection, manifests, tags
 from entrepot.metadata.database import Connection
 from entrepot.model.access import Caller, Permission, Resource
-from entrepot.model.content import Blob, ReferrerRow, StoredManifest
+from entrepot.model.content import Blob, LinkedBlob, ReferrerRow, Repository, StoredManifest
 from entrepot.model.errors import (
     BlobUnknown,
     ManifestUnknown,
@@ -48,14 +49,39 @@ async def get_manifest(
 
 async def find_blob(ctx: Context, caller: Caller, place: Place, digest: Digest) -> Blob:
     """The blob, if the repository has it. Raises BlobUnknown, RepositoryUnknown, NamespaceUnknown, Denied."""
+    _, linked = await _linked(ctx, caller, place, digest)
+    return linked.blob
+
+
+async def confirm_blob(ctx: Context, caller: Caller, place: Place, digest: Digest) -> Blob:
+    """Likewise for a client that asks whether it must upload the blob: it stays for at least half of gc.delay from now.
+
+    Writes only where a review is near and the link is old: at most once in half of gc.delay for a link.
+    """
+    repository, linked = await _linked(ctx, caller, place, digest)
+    half = int(ctx.settings.gc.delay.seconds * 1e6) // 2
+    moment = time.time_ns() // 1000  # this machine's clock will do: it is about hours
+    near = linked.review_after is not None and linked.review_after <= moment + half
+    if near and linked.linked_at <= moment - half:
+        kept = await ctx.db.write(
+            lambda conn: collection.refresh_link(conn, repository.id, linked.blob.id)
+        )
+        if not kept:
+            raise BlobUnknown(str(digest))
+    return linked.blob
+
+
+async def _linked(
+    ctx: Context, caller: Caller, place: Place, digest: Digest
+) -> tuple[Repository, LinkedBlob]:
     found = await ctx.hot.blob(place.instance.id, str(place.name), str(digest))
     if found is None:
         raise await absent(ctx, caller, Permission.PULL, place)
-    repository, blob = found
+    repository, linked = found
     await require(ctx, caller, Permission.PULL, repository)
-    if blob is None:
+    if linked is None:
         raise BlobUnknown(str(digest))
-    return blob
+    return repository, linked
 
 
 async def open_blob(
