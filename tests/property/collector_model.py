@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from entrepot.capabilities.content import pulling
 from entrepot.capabilities.operations import undelete
-from entrepot.capabilities.operations.collector import collect, touch
+from entrepot.capabilities.operations.collector import collect
 from entrepot.capabilities.operations.reconcile import COUNTED
 from entrepot.metadata import counters
 from entrepot.metadata.schema import (
@@ -204,15 +204,10 @@ class World:
         """HEAD a blob; told that it is there, push a manifest with it half the delay later."""
         path, repository = self.open()
         content = self.random.choice(LAYERS)
-        place = self.registry.place(path)
+        digest = Digest.parse(digest_of(content))
         try:
-            found = await pulling.find_blob(
-                self.registry.ctx, SYSTEM, place, Digest.parse(digest_of(content))
-            )
+            await pulling.confirm_blob(self.registry.ctx, SYSTEM, self.registry.place(path), digest)
         except (BlobUnknown, RepositoryUnknown):
-            return
-        row = await self.registry.ctx.hot.repository(place.instance.id, str(place.name))
-        if row is None or not await touch(self.registry.ctx, row.id, found):
             return
         await self.blob(path, b"{}")
         await self.wait(DELAY / 2 - HOUR)
@@ -418,7 +413,7 @@ class World:
                 )
             )
         )
-        assert linked == needed
+        assert linked == needed, (linked - needed, needed - linked)
         stored = {row.object_key: row for row in conn.execute(sa.select(blobs))}
         assert {row.digest for row in stored.values()} == {digest for _, digest in needed}
         assert {row.state for row in stored.values()} <= {"live"}

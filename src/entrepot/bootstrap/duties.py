@@ -5,7 +5,16 @@ from dataclasses import dataclass
 
 from entrepot.capabilities.access import expiring
 from entrepot.capabilities.context import Context
-from entrepot.capabilities.operations import auditing, collector, counting, work
+from entrepot.capabilities.operations import (
+    auditing,
+    collector,
+    counting,
+    daily,
+    expiry,
+    reconcile,
+    scrub,
+    work,
+)
 from entrepot.capabilities.operations.fanout import Consumer, fanout_handler
 from entrepot.capabilities.operations.work import Handler, Watch
 
@@ -29,6 +38,11 @@ def make_duties(ctx: Context) -> Duties:
         counting.FOLD_HANDLER,
         expiring.EXPIRE_HANDLER,
         collector.collect_handler(ctx),
+        counting.recount_handler(reconcile.COUNTED),
+        expiry.expire_handler(ctx),
+        scrub.scrub_handler(ctx),
+        reconcile.reconcile_handler(ctx),
+        daily.PLAN_HANDLER,
     )
     watches = (
         work.PURGE_WATCH,
@@ -36,5 +50,8 @@ def make_duties(ctx: Context) -> Duties:
         counting.FOLD_WATCH,
         expiring.EXPIRE_WATCH,
         collector.collect_watch(ctx),
+        expiry.expire_watch(ctx),
+        scrub.scrub_watch(ctx),
+        daily.PLAN_WATCH,
     )
     return Duties({handler.kind: handler for handler in handlers}, watches)

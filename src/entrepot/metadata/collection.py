@@ -7,14 +7,13 @@ finds its first layers however long the last one takes). Lengths of time are mic
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-from weakref import WeakKeyDictionary
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from entrepot.metadata import counters
-from entrepot.metadata.database import Database, Prepared, now
+from entrepot.metadata.database import now
 from entrepot.metadata.reviews import ReviewKind
 from entrepot.metadata.schema import (
     blobs,
@@ -27,9 +26,11 @@ from entrepot.metadata.schema import (
 from entrepot.metadata.upsert import insert_new
 from entrepot.model.ids import BlobId, Micros, NamespaceId, RepositoryId
 
-DEPLOYMENT = ("deployment", 0)  # the subject of the reclaimed_bytes and reclaimed_objects counters
+DEPLOYMENT: Final = (
+    "deployment",
+    0,
+)  # the subject of the reclaimed_bytes and reclaimed_objects counters
 _BATCH = 400
-_NEAR: WeakKeyDictionary[Database, Prepared] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,8 @@ def _uploading(delay: int) -> sa.ColumnElement[bool]:
     )
 
 
-def _needed(moment: int, delay: int) -> sa.ColumnElement[bool]:
+def needed(moment: int, delay: int) -> sa.ColumnElement[bool]:
+    """Of a row of repository_blobs and blobs: whether the link is."""
     young = repository_blobs.c.linked_at > moment - delay
     return sa.or_(young, _referenced(), _uploading(delay))
 
@@ -80,7 +82,7 @@ def unneeded_links(conn: Connection, blob: BlobId, delay: int, *, limit: int) ->
     rows = conn.execute(
         sa.select(repository_blobs.c.repository_id)
         .select_from(_links())
-        .where(repository_blobs.c.blob_id == blob, sa.not_(_needed(now(conn), delay)))
+        .where(repository_blobs.c.blob_id == blob, sa.not_(needed(now(conn), delay)))
         .limit(limit)
     )
     return [RepositoryId(number) for (number,) in rows]
@@ -100,7 +102,7 @@ def unlink_unneeded(
             .where(
                 repository_blobs.c.blob_id == blob,
                 repository_blobs.c.repository_id.in_(candidates[start : start + _BATCH]),
-                sa.not_(_needed(now(conn), delay)),
+                sa.not_(needed(now(conn), delay)),
             )
         )
         holders += [holder_of(row) for row in rows]
@@ -152,33 +154,6 @@ def size_of(conn: Connection, blob: BlobId) -> int:
     return conn.execute(sa.select(blobs.c.size).where(blobs.c.id == blob)).scalar() or 0
 
 
-def near_review(db: Database) -> Prepared:
-    """For `db.point`: of :blob in :repository, whether a review comes before :soon and the link is older than :old.
-
-    No row: the repository has no such live blob.
-    """
-    found = _NEAR.get(db)
-    if found is None:
-        found = _NEAR[db] = db.prepare(_near())
-    return found
-
-
-def _near() -> sa.Select[tuple[int]]:
-    near = sa.and_(
-        reviews.c.review_after <= sa.bindparam("soon", type_=sa.BigInteger),
-        repository_blobs.c.linked_at <= sa.bindparam("old", type_=sa.BigInteger),
-    )
-    return (
-        sa.select(sa.case((near, 1), else_=0))
-        .select_from(_links().outerjoin(reviews, _review_of_blob()))
-        .where(
-            blobs.c.id == sa.bindparam("blob"),
-            blobs.c.state == "live",
-            repository_blobs.c.repository_id == sa.bindparam("repository"),
-        )
-    )
-
-
 def refresh_link(conn: Connection, repository: RepositoryId, blob: BlobId) -> bool:
     """Make the repository's link young again; False if the repository has no such live blob (any more)."""
     live = sa.exists().where(blobs.c.id == blob, blobs.c.state == "live")
@@ -218,7 +193,7 @@ def condemned(conn: Connection, *, limit: int) -> list[CondemnedBlob]:
     """Condemned blobs whose objects may be there still, oldest first; without those that are to be tried again later."""
     rows = conn.execute(
         sa.select(blobs.c.id, blobs.c.object_key, blobs.c.size, reviews.c.attempts)
-        .select_from(blobs.outerjoin(reviews, _review_of_blob()))
+        .select_from(blobs.outerjoin(reviews, review_of_blob()))
         .where(
             blobs.c.state == "condemned",
             sa.or_(reviews.c.review_after.is_(None), reviews.c.review_after <= now(conn)),
@@ -250,7 +225,8 @@ def remove_condemned(conn: Connection, gone: Sequence[CondemnedBlob]) -> tuple[i
     return len(sizes), sum(sizes)
 
 
-def _review_of_blob() -> sa.ColumnElement[bool]:
+def review_of_blob() -> sa.ColumnElement[bool]:
+    """Of a row of blobs and reviews: whether they belong together."""
     return sa.and_(reviews.c.kind == str(ReviewKind.BLOB), reviews.c.subject_id == blobs.c.id)
 
 
@@ -259,8 +235,8 @@ def _review_of_blob() -> sa.ColumnElement[bool]:
 
 def ensure_review(
     conn: Connection, kind: ReviewKind, subject: int, *, after_seconds: float, reason: str
-) -> bool:
-    """Look at it after that time, unless a review waits already, whenever that is. Whether it is new."""
+) -> None:
+    """Look at it after that time, or when a review that waits already comes. One that is under way is made to look again."""
     at = now(conn)
     values = {
         "kind": str(kind),
@@ -270,16 +246,46 @@ def ensure_review(
         "attempts": 0,
         "created_at": at,
     }
-    return insert_new(conn, reviews, values)
+    if not insert_new(conn, reviews, values):
+        conn.execute(
+            sa.update(reviews)
+            .where(
+                reviews.c.kind == str(kind),
+                reviews.c.subject_id == subject,
+                reviews.c.review_after <= at,
+            )
+            .values(review_after=at)
+        )
 
 
-def is_due(conn: Connection, kind: ReviewKind, subject: int) -> bool:
-    """Whether the review is there still, and its time has come."""
+@dataclass(frozen=True, slots=True)
+class DueReview:
+    """A review whose time has come, as it was seen."""
+
+    kind: ReviewKind
+    subject: int
+    review_after: Micros
+    attempts: int
+
+
+def due(conn: Connection, *, limit: int) -> list[DueReview]:
+    """Reviews whose time has come, oldest first."""
+    rows = conn.execute(
+        sa.select(reviews.c.kind, reviews.c.subject_id, reviews.c.review_after, reviews.c.attempts)
+        .where(reviews.c.review_after <= now(conn))
+        .order_by(reviews.c.review_after)
+        .limit(limit)
+    )
+    return [DueReview(ReviewKind(kind), n, Micros(after), tried) for kind, n, after, tried in rows]
+
+
+def is_as_seen(conn: Connection, review: DueReview) -> bool:
+    """Whether nothing has touched the review since: what was found out for it then still tells all."""
     row = conn.execute(
         sa.select(reviews.c.subject_id).where(
-            reviews.c.kind == str(kind),
-            reviews.c.subject_id == subject,
-            reviews.c.review_after <= now(conn),
+            reviews.c.kind == str(review.kind),
+            reviews.c.subject_id == review.subject,
+            reviews.c.review_after == review.review_after,
         )
     ).first()
     return row is not None
@@ -307,72 +313,6 @@ def reason_of(conn: Connection, kind: ReviewKind, subject: int) -> str | None:
             reviews.c.kind == str(kind), reviews.c.subject_id == subject
         )
     ).scalar()
-
-
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """What the collector has before it. Ages are seconds; `reclaimable` is what the due blob reviews would give back now."""
-
-    waiting: int
-    overdue: int
-    oldest_overdue_seconds: float
-    failing: int  # reviews that were tried in vain
-    condemned: int
-    condemned_bytes: int
-    quarantined: int
-    reclaimable: int
-    reclaimable_bytes: int
-    reclaimed: int  # objects, since ever
-    reclaimed_bytes: int
-
-
-def backlog(conn: Connection, delay: int) -> Backlog:
-    """Counted now: reads every waiting review."""
-    moment = now(conn)
-    is_due = reviews.c.review_after <= moment
-    waiting, overdue, oldest, failing = conn.execute(
-        sa.select(
-            sa.func.count(),
-            sa.func.coalesce(sa.func.sum(sa.case((is_due, 1), else_=0)), 0),
-            sa.func.min(reviews.c.review_after),
-            sa.func.coalesce(sa.func.sum(sa.case((reviews.c.attempts > 0, 1), else_=0)), 0),
-        )
-    ).one()
-    doomed, doomed_bytes = _blobs_in(conn, blobs.c.state == "condemned")
-    quarantined, _ = _blobs_in(conn, blobs.c.state == "quarantined")
-    objects, freed = reclaimable(conn, delay)
-    return Backlog(
-        waiting=int(waiting),
-        overdue=int(overdue),
-        oldest_overdue_seconds=max(0.0, (moment - oldest) / 1e6) if oldest is not None else 0.0,
-        failing=int(failing),
-        condemned=doomed,
-        condemned_bytes=doomed_bytes,
-        quarantined=quarantined,
-        reclaimable=objects,
-        reclaimable_bytes=freed,
-        reclaimed=counters.value(conn, *DEPLOYMENT, "reclaimed_objects"),
-        reclaimed_bytes=counters.value(conn, *DEPLOYMENT, "reclaimed_bytes"),
-    )
-
-
-def reclaimable(conn: Connection, delay: int) -> tuple[int, int]:
-    """Objects and bytes that the due blob reviews would give back."""
-    moment = now(conn)
-    wanted = sa.exists(
-        sa.select(repository_blobs.c.blob_id)
-        .where(repository_blobs.c.blob_id == blobs.c.id, _needed(moment, delay))
-        .correlate(blobs)
-    )
-    due = sa.exists().where(_review_of_blob(), reviews.c.review_after <= moment)
-    return _blobs_in(conn, blobs.c.state != "condemned", due, sa.not_(wanted))
-
-
-def _blobs_in(conn: Connection, *which: sa.ColumnElement[bool]) -> tuple[int, int]:
-    total, size = conn.execute(
-        sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(blobs.c.size), 0)).where(*which)
-    ).one()
-    return int(total), int(size)
 
 
 def past(conn: Connection, seconds: float) -> Micros:

@@ -6,7 +6,6 @@ between any two steps is taken up by the next run; object keys are never used ag
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -26,10 +25,9 @@ from entrepot.capabilities.operations.work import (
     Watch,
 )
 from entrepot.metadata import collection, purging, reviews
-from entrepot.metadata.collection import CondemnedBlob
+from entrepot.metadata.collection import CondemnedBlob, DueReview
 from entrepot.metadata.database import Connection, now
-from entrepot.metadata.reviews import Review, ReviewKind
-from entrepot.model.content import Blob
+from entrepot.metadata.reviews import ReviewKind
 from entrepot.model.errors import LeaseLost, Unavailable
 from entrepot.model.ids import BlobId, ManifestId, Micros, RepositoryId
 from entrepot.ports.blobs import ObjectKey
@@ -74,7 +72,7 @@ class Tally:
 class _Found:
     """A due review, and for a blob the repositories that seemed not to need it a moment ago."""
 
-    review: Review
+    review: DueReview
     candidates: Sequence[RepositoryId] = ()
 
 
@@ -157,7 +155,7 @@ class _Collection:
 
     def _look(self, conn: Connection) -> list[_Found]:
         found: list[_Found] = []
-        for review in reviews.due(conn, limit=self._batch):
+        for review in collection.due(conn, limit=self._batch):
             candidates: list[RepositoryId] = []
             if review.kind is ReviewKind.BLOB:
                 blob = BlobId(review.subject)
@@ -193,7 +191,7 @@ class _Collection:
 
     def _settle(self, conn: Connection, found: _Found) -> int:
         kind, subject = found.review.kind, found.review.subject
-        if not collection.is_due(conn, kind, subject):
+        if not collection.is_as_seen(conn, found.review):
             return 1
         match kind:
             case ReviewKind.MANIFEST:
@@ -257,30 +255,8 @@ def _back_off(conn: Connection, kind: ReviewKind, subject: int, *, attempts: int
     reviews.postpone(conn, kind, subject, until=until)
 
 
-def _put_off(conn: Connection, review: Review) -> None:
+def _put_off(conn: Connection, review: DueReview) -> None:
     _back_off(conn, review.kind, review.subject, attempts=review.attempts)
-
-
-# -- HEAD -------------------------------------------------------------------------------------------------------------
-
-
-async def touch(ctx: Context, repository: RepositoryId, blob: Blob) -> bool:
-    """Somebody was told that the repository has the blob: keep it for at least half of gc.delay from now.
-
-    Costs a point read; writes only where a review is near and the link is old, so at most once in half of gc.delay for a link.
-    False: the blob has just gone; answer as if it had not been found.
-    """
-    half = int(ctx.settings.gc.delay.seconds * 1e6) // 2
-    moment = time.time_ns() // 1000  # this machine's clock will do: it is about hours
-    row = await ctx.db.point(
-        collection.near_review(ctx.db),
-        {"blob": blob.id, "repository": repository, "soon": moment + half, "old": moment - half},
-    )
-    if row is None:
-        return False
-    if not row[0]:
-        return True
-    return await ctx.db.write(lambda conn: collection.refresh_link(conn, repository, blob.id))
 
 
 # -- as a job ---------------------------------------------------------------------------------------------------------
