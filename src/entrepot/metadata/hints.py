@@ -30,6 +30,8 @@ class Sockets:
         self._own: socket.socket | None = None
         self._deliver: Deliver | None = None
         self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()  # a short command may close while it is still beginning to listen
+        self._is_closed = False
 
     def _address(self, name: str) -> str:
         """A path short enough for the kernel: deep folders are reached through their descriptor."""
@@ -42,6 +44,11 @@ class Sockets:
 
     def listen(self, deliver: Deliver) -> None:
         """Receive in a thread. Where no socket can be made, hints of this process still arrive."""
+        with self._lock:
+            if not self._is_closed:
+                self._open(deliver)
+
+    def _open(self, deliver: Deliver) -> None:
         self._deliver = deliver
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
@@ -89,6 +96,8 @@ class Sockets:
 
     def close(self) -> None:
         """Stop receiving and remove our socket."""
+        with self._lock:
+            self._is_closed = True
         self._deliver = None
         if self._own is not None and self._thread is not None:
             with suppress(OSError):

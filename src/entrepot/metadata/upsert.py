@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Table, literal
 from sqlalchemy.dialects import postgresql, sqlite
 
 
 def insert_new(conn: Connection, table: Table, values: Mapping[str, Any]) -> bool:
     """Insert unless a unique index objects; whether a row was inserted."""
-    return conn.execute(_insert(conn, table).values(**values).on_conflict_do_nothing()).rowcount > 0
+    # Not rowcount: the PostgreSQL driver does not tell it for this statement.
+    statement = _insert(conn, table).values(**values).on_conflict_do_nothing()
+    return conn.execute(statement.returning(literal(1))).first() is not None
 
 
 def insert_or_set(
