@@ -16,9 +16,9 @@ from entrepot.model.errors import (
 from entrepot.oci.digest import Algorithm, Digest, DigestSyntaxError, parse_algorithm
 from entrepot.oci.reference import TagSyntaxError, parse_reference, parse_tag
 
-_BYTE_RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")
-_CHUNK = re.compile(r"(?:bytes[ =])?(\d{1,19})-(\d{1,19})(?:/(?:\d{1,19}|\*))?")
-_NUMBER = re.compile(r"\d{1,9}")
+_BYTE_RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})")
+_CHUNK = re.compile(r"(?:bytes[ =])?([0-9]{1,19})-([0-9]{1,19})(?:/(?:[0-9]{1,19}|\*))?")
+_NUMBER = re.compile(r"[0-9]{1,9}")
 MAX_TAGS = 100
 
 

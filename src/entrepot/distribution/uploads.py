@@ -38,7 +38,7 @@ async def _whole(x: Exchange, digest: Digest) -> Response:
         x.place,
         digest=digest,
         feed=x.feed,
-        length=int(length) if length.isdigit() else None,
+        length=int(length) if length.isascii() and length.isdigit() else None,
     )
     return _created(x, blob)
 
