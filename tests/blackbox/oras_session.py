@@ -20,7 +20,7 @@ def main() -> None:
     if login == "basic":
         client.auth.set_basic_auth(os.environ["BLACKBOX_USER"], os.environ["BLACKBOX_PASSWORD"])
     else:
-        client.set_token_auth(os.environ["BLACKBOX_TOKEN"])
+        client.auth.set_token_auth(os.environ["BLACKBOX_TOKEN"])
 
     pushed = client.push(
         target=reference,
