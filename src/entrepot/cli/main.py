@@ -14,8 +14,9 @@ ADMINISTRATION = (
     *("tenant", "user", "group", "key", "policy", "grant", "token"),
     *("namespace", "quota", "instance"),
 )
+OPERATION = ("gc", "scrub", "undelete", "doctor")
 LAZY = {
-    **{name: f"entrepot.cli.{name}" for name in ADMINISTRATION},
+    **{name: f"entrepot.cli.{name}" for name in (*ADMINISTRATION, *OPERATION)},
     "audit": "entrepot.cli.audit",
     "migrate": "entrepot.cli.migrate",
     "serve": "entrepot.cli.serve",

@@ -48,12 +48,13 @@ SHOWN = 1000  # of each kind in the list of what can be restored
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What came back. `taken`: tags left alone because something new has their names; `failed`: digest or tag, and why."""
+    """What came back; `repository`: all of a deleted one. `taken`: tags left alone because something new has their names; `failed`: digest or tag, and why."""
 
     tags: Sequence[str] = ()
     manifests: Sequence[str] = ()
     taken: Sequence[str] = ()
     failed: Sequence[tuple[str, str]] = ()
+    repository: bool = False
 
 
 @dataclass(slots=True)
