@@ -90,7 +90,7 @@ def _endpoints(ctx: Context, ready: Ready) -> Endpoints:
         return _json([_shown(report) for report in reports])
 
     async def level(_body: bytes) -> Response:
-        return _json({"level": LOG.level, "usual": settings.log.level.value})
+        return _json(await asyncio.to_thread(_level, settings))
 
     async def set_level(body: bytes) -> Response:
         return await _set_level(settings, body)
@@ -145,6 +145,16 @@ def _shown(report: Report) -> dict[str, object]:
 def _json(value: object) -> Response:
     body = json.dumps(value, indent=2).encode() + b"\n"
     return Response(200, [(b"content-type", b"application/json")], body)
+
+
+def _level(settings: Settings) -> dict[str, str]:
+    """The level that every process follows within a second, and the one of the settings."""
+    usual = settings.log.level.value
+    try:
+        asked = level_file(settings).read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        asked = usual
+    return {"level": asked, "usual": usual}
 
 
 async def _set_level(settings: Settings, body: bytes) -> Response:
