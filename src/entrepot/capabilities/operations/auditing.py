@@ -7,7 +7,7 @@ ones of one interval are one row whose `times` says how many, so neither a busy 
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import structlog
 
@@ -35,14 +35,15 @@ class Asked(Protocol):
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
+class _Key(NamedTuple):
+    """A tuple: made and hashed for every pull."""
+
     tenant: TenantId | None
     actor: str
     action: str
     resource: str
     source: str
-    outcome: Outcome
+    outcome: str
 
 
 @dataclass(slots=True)
@@ -113,7 +114,7 @@ class AuditLog:
     ) -> None:
         tenant = None if caller is None else caller.tenant
         actor = "unknown" if caller is None else caller.name
-        key = _Key(tenant, actor, action, resource[:_LONGEST], request.client, outcome)
+        key = _Key(tenant, actor, action, resource[:_LONGEST], request.client, outcome.value)
         waiting = self._entries.get(key)
         if waiting is not None:
             waiting.times += 1
@@ -189,7 +190,7 @@ def _rows(taken: dict[_Key, _Waiting]) -> list[AuditEntry]:
             actor=key.actor,
             action=key.action,
             resource=key.resource,
-            outcome=key.outcome,
+            outcome=Outcome(key.outcome),
             tenant=key.tenant,
             source=key.source,
             request_id=waiting.request_id,
