@@ -169,11 +169,15 @@ class Operator:
 
     def do(self, awaitable: Awaitable[Any]) -> Any:
         """Await something on the operator's loop."""
+        return self.begin(awaitable).result(30)
+
+    def begin(self, awaitable: Awaitable[Any]) -> Any:
+        """Let something run on the operator's loop; a concurrent future."""
 
         async def wait() -> Any:
             return await awaitable
 
-        return asyncio.run_coroutine_threadsafe(wait(), self._loop).result(30)
+        return asyncio.run_coroutine_threadsafe(wait(), self._loop)
 
     def run(self, use_case: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
         """A use case, as the operator."""
