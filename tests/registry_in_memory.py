@@ -24,7 +24,16 @@ from entrepot.capabilities.context import Context
 from entrepot.config import Source, load, parse_assignments
 from entrepot.metadata.database import Database
 from entrepot.metadata.hot import HotReads
-from entrepot.metadata.schema import SCHEMA, blobs, instances, namespaces, regions, tenants
+from entrepot.metadata.migrate import known_revisions
+from entrepot.metadata.schema import (
+    SCHEMA,
+    blobs,
+    instances,
+    namespaces,
+    regions,
+    schema_info,
+    tenants,
+)
 from entrepot.model.access import SYSTEM
 from entrepot.model.ids import InstanceId
 from entrepot.model.tenancy import Instance, InstanceKind
@@ -204,11 +213,13 @@ async def open_registry(db: Database, folder: Path, **assignments: str) -> Async
 
 
 def _found(conn) -> tuple[Instance, int]:
-    """A tenant, the shared instance, and the namespace `team`."""
+    """A tenant, the shared instance, and the namespace `team`; and what migrations would have noted."""
 
     def add(table, **values):
         return conn.execute(sa.insert(table).values(**values).returning(table.c.id)).scalar_one()
 
+    revisions = " ".join(sorted(known_revisions()))
+    conn.execute(sa.insert(schema_info).values(key="revisions", value=revisions))
     tenant = add(
         tenants, public_id="0" * 32, uin="1" * 12, app_id="1" * 10, name="root", is_root=True,
         created_at=0,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from entrepot.capabilities.content import pulling
-from entrepot.capabilities.operations import undelete
+from entrepot.capabilities.operations import doctor, undelete
 from entrepot.capabilities.operations.collector import collect
 from entrepot.capabilities.operations.reconcile import COUNTED
 from entrepot.metadata import counters
@@ -382,6 +382,8 @@ class World:
             repository.linked.clear()
         await self.check()
         await self.registry.ctx.db.read(lambda conn: self._check_gone(conn, doomed))
+        report = await doctor.examine(self.registry.ctx, settle_seconds=0)
+        assert report.findings == ()
 
     def _check_gone(self, conn, doomed: set[int]) -> None:
         rows = conn.execute(
