@@ -108,6 +108,15 @@ def renew(conn: Connection, session: UploadSession, lease: Lease) -> None:
         raise LeaseLost(session.id)
 
 
+def release(conn: Connection, session: UploadSession, lease: Lease) -> None:
+    """Let go of the lease without recording anything. Nothing happens if it is not held any more."""
+    conn.execute(
+        sa.update(upload_sessions)
+        .where(upload_sessions.c.id == session.id, upload_sessions.c.lease_token == lease.token)
+        .values(lease_token=None, lease_until=None)
+    )
+
+
 def record(conn: Connection, session: UploadSession, *, offset: int, state: bytes) -> UploadSession:
     """Commit a new offset and let go of the lease. Raises LeaseLost if somebody else moved the session on."""
     row = conn.execute(

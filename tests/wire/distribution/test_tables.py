@@ -2,6 +2,8 @@
 
 import inspect
 from collections.abc import Iterator
+from dataclasses import fields
+from typing import get_type_hints
 
 import pytest
 
@@ -39,15 +41,9 @@ def leaves() -> Iterator[type[errors.RegistryError]]:
 
 def example(kind: type[errors.RegistryError]) -> errors.RegistryError:
     """One of that class, with facts of the right types."""
-    values = {"int": 5, "float": 5.0, "str": "text", "tuple[str, ...]": ("a", "b")}
-    made: dict[str, object] = {}
-    for name, parameter in inspect.signature(kind).parameters.items():
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            continue
-        annotation = parameter.annotation
-        made[name] = values[annotation if isinstance(annotation, str) else
-                            getattr(annotation, "__name__", str(annotation))
-                            if annotation is not tuple[str, ...] else "tuple[str, ...]"]  # fmt: skip
+    values = {int: 5, float: 5.0, str: "text", tuple[str, ...]: ("a", "b")}
+    hints = get_type_hints(kind)
+    made = {f.name: values[hints[f.name]] for f in fields(kind)}
     return kind(**made)
 
 

@@ -27,12 +27,13 @@ HOLD_PAUSE_SECONDS = 0.15
 
 @dataclass(slots=True)
 class Held:
-    """An upload session in this request's hands."""
+    """An upload session in this request's hands. `settled`: what was done is recorded, and the hold let go with it."""
 
     ctx: Context
     session: UploadSession
     handle: Upload
     sink: HashingSink
+    lease: Lease | None = None  # where the store does not lock by itself
     settled: bool = field(default=False)
 
     async def record(self) -> UploadSession:
@@ -90,7 +91,18 @@ async def hold(ctx: Context, session: UploadSession) -> AsyncIterator[Held]:
     finally:
         if renewal is not None:
             renewal.cancel()
-        await asyncio.shield(ctx.blocking(held.handle.close))
+        await asyncio.shield(_let_go(held))
+
+
+async def _let_go(held: Held) -> None:
+    """Without this a client that was refused would wait for the lease to run out before it may try again."""
+    lease, session = held.lease, held.session
+    try:
+        await held.ctx.blocking(held.handle.close)
+    finally:
+        if lease is not None and not held.settled:
+            with suppress(RegistryError):  # it runs out by itself
+                await held.ctx.db.write(lambda conn: uploads.release(conn, session, lease))
 
 
 async def _acquire(ctx: Context, session: UploadSession) -> tuple[Held, asyncio.Task[None] | None]:
@@ -121,10 +133,19 @@ async def _by_store(ctx: Context, session: UploadSession) -> tuple[Held, None]:
 
 async def _by_lease(ctx: Context, session: UploadSession) -> tuple[Held, asyncio.Task[None]]:
     lease = Lease(secrets.token_hex(16), LEASE_SECONDS)
-    fresh = await ctx.db.write(lambda conn: uploads.acquire(conn, session, lease))
-    handle = await _open(ctx, fresh)
+    try:
+        fresh = await ctx.db.write(lambda conn: uploads.acquire(conn, session, lease))
+    except UploadHeld:
+        await _read(ctx, session)  # a closed session is not held by anybody
+        raise
+    try:
+        handle = await _open(ctx, fresh)
+    except RegistryError:
+        await ctx.db.write(lambda conn: uploads.release(conn, fresh, lease))
+        raise
     renewal = asyncio.get_running_loop().create_task(_renew(ctx, fresh, lease))
-    return Held(ctx, fresh, handle, HashingSink(handle, ctx.hashers.take(fresh))), renewal
+    sink = HashingSink(handle, ctx.hashers.take(fresh))
+    return Held(ctx, fresh, handle, sink, lease), renewal
 
 
 async def _renew(ctx: Context, session: UploadSession, lease: Lease) -> None:

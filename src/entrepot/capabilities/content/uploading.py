@@ -109,6 +109,7 @@ async def commit(
         made = await _record_blob(
             ctx, caller, target, digest=digest, size=size, key=session.object_key, held=held.session
         )
+        held.settled = True
     await _drop_surplus(ctx, made, session.object_key)
     return made
 
@@ -153,6 +154,7 @@ async def cancel(ctx: Context, caller: Caller, place: Place, upload: UploadId) -
     session = await get_upload(ctx, caller, place, upload)
     async with hold(ctx, session) as held:
         await ctx.db.write(lambda conn: uploads.remove(conn, held.session))
+        held.settled = True
     await drop_bytes(ctx, session)
 
 
