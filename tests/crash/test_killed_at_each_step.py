@@ -1,0 +1,108 @@
+"""Each scenario is run once to count its steps and to see what is served after each act; then once for each step, killed there.
+
+After the restart everything that was acknowledged is served with the right bytes, the act that was under way has happened wholly or
+not at all, and a client that goes on gets to the same end; once time has passed nothing is left over.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from crash_scenarios import SCENARIOS
+
+pytestmark = pytest.mark.crash
+
+
+class Told:
+    """What the processes of a deployment told."""
+
+    def __init__(self, folder: Path) -> None:
+        file = folder / "told"
+        text = file.read_text() if file.exists() else ""
+        self._lines = [json.loads(line) for line in text.splitlines()]
+
+    def all(self, name: str) -> list[Any]:
+        return [line[name] for line in self._lines if name in line]
+
+
+class Course:
+    """A scenario on one engine: prepared, and run once without a kill."""
+
+    def __init__(self, nursery, deployments, name: str) -> None:
+        self.nursery, self.deployments, self.name = nursery, deployments, name
+        self.prepared = deployments.new()
+        self._run("prepare", self.prepared)
+        unharmed = deployments.new(self.prepared)
+        self._run("act", unharmed, deadly=None, power=False)
+        told = Told(unharmed[0])
+        self.served, (self.steps,) = told.all("served"), told.all("steps")
+        self._run("look", unharmed)
+        told = Told(unharmed[0])
+        assert told.all("faults") == [[], [], []]
+        (self.end,), (self.swept,) = told.all("finished"), told.all("swept")
+
+    def _run(self, role: str, deployment, **more) -> None:
+        code = self.nursery.run(role, *deployment, self.name, **more)
+        assert code == 0, f"{role} ended with {code}:\n{self.nursery.log()}"
+
+    def kill(self, step: int, *, power: bool) -> list[str]:
+        """Run it again, killed at the step; what was wrong afterwards."""
+        deployment = self.deployments.new(self.prepared)
+        code = self.nursery.run("act", *deployment, self.name, deadly=step, power=power)
+        if code != -9:
+            return [f"ended with {code}: {self.nursery.log()}"]
+        done = len(Told(deployment[0]).all("done"))
+        code = self.nursery.run("look", *deployment, self.name)
+        if code:
+            return [f"the restart ended with {code}: {self.nursery.log()}"]
+        wrong = self._wrong(Told(deployment[0]), done)
+        self.deployments.drop(deployment)
+        return wrong
+
+    def _wrong(self, told: Told, done: int) -> list[str]:
+        wrong = [fault for faults in told.all("faults") for fault in faults]
+        (restarted,), (finished,), (swept,) = map(told.all, ("restarted", "finished", "swept"))
+        is_whole = restarted in (self.served[done], self.served[done + 1])
+        if not (is_whole or SCENARIOS[self.name].acts[done].in_steps):
+            wrong.append(f"served neither as before nor as after: {restarted}")
+        if finished != self.end:
+            wrong.append(f"another end: {finished}")
+        if swept != self.swept:
+            wrong.append(f"another state after cleaning up: {swept}")
+        return wrong
+
+
+def telling(steps: list[str]) -> list[int]:
+    """Without steps before which nothing changed on the disk since the step before: killed there, the same is left."""
+    return [
+        number
+        for number, name in enumerate(steps, 1)
+        if name != "before the transaction" or number in (1, len(steps))
+        if (name, steps[number - 2 : number - 1]) != ("pwrite", ["pwrite half done"])
+    ]
+
+
+def broken_by_kills(course: Course, steps: list[int], *, power: bool = False) -> str:
+    """What was wrong after which kill; empty if nothing was."""
+    broken = {}
+    for step in steps:
+        if wrong := course.kill(step, power=power):
+            broken[f"{step} {course.steps[step - 1]}"] = wrong
+    return json.dumps(broken, indent=1) if broken else ""
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_kill_at_any_step_loses_nothing_acknowledged(nursery, deployments, name):
+    course = Course(nursery, deployments, name)
+    assert broken_by_kills(course, telling(course.steps)) == ""
+
+
+@pytest.mark.blackbox  # part of `make test-all`, where there is time
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_power_failure_at_any_step_loses_nothing_acknowledged(nursery, sqlite_deployments, name):
+    course = Course(nursery, sqlite_deployments, name)
+    steps = list(range(1, len(course.steps) + 1))
+    assert broken_by_kills(course, steps, power=True) == ""
