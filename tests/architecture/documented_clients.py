@@ -1,17 +1,41 @@
 """The programs that pages with `needs=` use: where they are, an engine for docker, an image to push."""
 
 import os
+import secrets
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
+import sqlalchemy as sa
 from oci_layout import small_image
 from programs import Surroundings, found
+from source_files import ROOT
 
 SERVICES = {"postgresql": "ENTREPOT_TEST_POSTGRESQL"}
 """What a page needs that is not a program, and the variable that says where it is."""
+SHOWN_DATABASE = "postgresql://entrepot:secret@127.0.0.1:5432/entrepot"
+
+
+@contextmanager
+def database() -> Iterator[dict[str, str]]:
+    """An empty database of the PostgreSQL server that there may be, instead of the one that pages name."""
+    server = os.environ.get(SERVICES["postgresql"])
+    if not server:
+        yield {}
+        return
+    name = f"entrepot_docs_{secrets.token_hex(4)}"
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}")
+    try:
+        url = sa.make_url(server).set(database=name)
+        yield {SHOWN_DATABASE: url.render_as_string(hide_password=False)}
+    finally:
+        with psycopg.connect(server, autocommit=True) as admin:
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +56,8 @@ class Clients:
 
     def surroundings(self, folder: Path) -> dict[str, str]:
         """Search path and, where there is one, engine."""
-        search = {"PATH": Surroundings(folder).environment()["PATH"]}
+        places = (ROOT / ".venv" / "bin", Surroundings(folder).environment()["PATH"])
+        search = {"PATH": ":".join(map(str, places))}
         return search | ({"DOCKER_HOST": self.engine()} if self.has("docker") else {})
 
     def prepare(self, folder: Path, variables: dict[str, str]) -> None:

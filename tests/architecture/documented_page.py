@@ -1,4 +1,7 @@
-"""A page at work: a copy of the checkout, a registry on a free port, and the page's commands in a shell there."""
+"""A page at work: a copy of the checkout, a registry on a free port, and the page's commands in a shell there.
+
+`instead` of a session: what pages say, and what it is here.
+"""
 
 import os
 import re
@@ -42,11 +45,14 @@ def _free_port() -> int:
 
 
 class Session:
-    """Runs blocks one after another. `written` gathers what commands printed, by the line of the page where it belongs."""
+    """Runs blocks one after another. `written` gathers what was not as shown, by the line of the page where it belongs."""
 
-    def __init__(self, folder: Path, variables: dict[str, str]) -> None:
+    def __init__(
+        self, folder: Path, variables: dict[str, str], instead: dict[str, str] | None = None
+    ) -> None:
         self._folder = folder / "entrepot"
         self._port = str(_free_port())
+        self._instead = {SHOWN_FOLDER: str(self._folder), **(instead or {})}
         self.variables = self._surroundings(folder) | variables
         self._server: subprocess.Popen[bytes] | None = None
         self._log = folder / "server.log"
@@ -55,7 +61,9 @@ class Session:
         shutil.copytree(ROOT, self._folder, ignore=shutil.ignore_patterns(*_LEFT_OUT))
         (self._folder / ".venv").symlink_to(ROOT / ".venv")
         for needed in ("pyproject.toml", "requirements/run.lock", "requirements/dev.lock"):
-            os.utime(self._folder / needed, (0, 0))  # or make would install into the shared .venv again
+            os.utime(
+                self._folder / needed, (0, 0)
+            )  # or make would install into the shared .venv again
 
     def _surroundings(self, folder: Path) -> dict[str, str]:
         home = folder / "home"
@@ -111,15 +119,17 @@ class Session:
 
     def _compare(self, command: Command, printed: Sequence[str]) -> None:
         lines = [self._outside(line) for line in printed]
-        self.written[command.line] = (len(command.shown), lines)
-        if os.environ.get("ENTREPOT_DOCS_WRITE", "") in ("", "0"):
-            wrong = difference(command.shown, lines)
-            assert wrong is None, f"$ {command.text}\n{wrong}"
+        wrong = difference(command.shown, lines)
+        if wrong is not None:
+            self.written[command.line] = (len(command.shown), lines)
+            writing = os.environ.get("ENTREPOT_DOCS_WRITE", "") not in ("", "0")
+            assert writing, f"$ {command.text}\n{wrong}"
 
     def _inside(self, text: str) -> str:
-        return re.sub(rf":{PORT}\b", f":{self._port}", text).replace(
-            SHOWN_FOLDER, str(self._folder)
-        )
+        text = re.sub(rf":{PORT}\b", f":{self._port}", text)
+        for shown, real in self._instead.items():
+            text = text.replace(shown, real)
+        return text
 
     def _outside(self, text: str) -> str:
         text = text.replace(str(self._folder), SHOWN_FOLDER).replace(f":{self._port}", f":{PORT}")

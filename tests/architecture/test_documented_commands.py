@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from documented_clients import Clients
+from documented_clients import Clients, database
 from documented_commands import Block, blocks, difference
 from documented_page import Session
 from source_files import ROOT
@@ -59,14 +59,15 @@ def test_the_commands_of_a_page_with_clients_do_what_it_shows(
 ):
     wanted = blocks(page)
     missing = sorted({need for block in wanted for need in block.needs if not clients.has(need)})
-    session = Session(tmp_path, clients.surroundings(tmp_path))
-    try:
-        clients.prepare(tmp_path / "entrepot", session.variables)
-        for block in wanted:
-            if not set(block.needs) & set(missing):
-                session.run(block)
-    finally:
-        session.stop()
+    with database() as instead:
+        session = Session(tmp_path, clients.surroundings(tmp_path), instead)
+        try:
+            clients.prepare(tmp_path / "entrepot", session.variables)
+            for block in wanted:
+                if not set(block.needs) & set(missing):
+                    session.run(block)
+        finally:
+            session.stop()
     write(page, session)
 
     if missing:

@@ -129,8 +129,12 @@ def _walk(
         return
     yield path, command
     if isinstance(command, click.Group):
-        for name, child in sorted(command.commands.items()):
-            yield from _walk((*path, name), command=child)
+        context = click.Context(command)
+        for name in command.list_commands(
+            context
+        ):  # asked, since commands may be imported when named
+            if (child := command.get_command(context, name)) is not None:
+                yield from _walk((*path, name), command=child)
 
 
 def _command(path: tuple[str, ...], command: click.Command) -> Iterator[str]:
