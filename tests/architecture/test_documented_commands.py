@@ -22,6 +22,10 @@ def name(page: Path) -> str:
     return page.stem
 
 
+def serves_itself(page: Path) -> bool:
+    return any("serves" in block.marks for block in blocks(page))
+
+
 @pytest.fixture
 def session(tmp_path: Path) -> Iterator[Session]:
     started = Session(tmp_path, {})
@@ -44,6 +48,7 @@ def write(page: Path, session: Session) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_the_commands_of_a_page_do_what_it_shows(page: Path, session: Session):
     own = [block for block in blocks(page) if not block.needs]
+    session.serves_itself = serves_itself(page)
 
     for block in own:
         session.run(block)
@@ -61,6 +66,7 @@ def test_the_commands_of_a_page_with_clients_do_what_it_shows(
     missing = sorted({need for block in wanted for need in block.needs if not clients.has(need)})
     with database() as instead:
         session = Session(tmp_path, clients.surroundings(tmp_path), instead)
+        session.serves_itself = serves_itself(page)
         try:
             clients.prepare(tmp_path / "entrepot", session.variables)
             for block in wanted:
