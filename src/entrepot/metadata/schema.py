@@ -343,6 +343,13 @@ manifests = Table(
     ),
     Index("ix_manifests_subject", "repository_id", "subject_digest", "digest"),
     Index(
+        "ix_manifests_deleted_digest",
+        "repository_id",
+        "digest",
+        sqlite_where=sa.text("deleted_at IS NOT NULL"),
+        postgresql_where=sa.text("deleted_at IS NOT NULL"),
+    ),
+    Index(
         "ix_manifests_deleted",
         "deleted_at",
         sqlite_where=sa.text("deleted_at IS NOT NULL"),
@@ -390,6 +397,13 @@ tags = Table(  # versioned: a row says what the tag meant from `valid_from` unti
         postgresql_where=sa.text("valid_until IS NULL"),
     ),
     Index("ix_tags_manifest_id", "manifest_id", "valid_until"),
+    Index(
+        "ix_tags_past_name",
+        "repository_id",
+        "name",
+        sqlite_where=sa.text("valid_until IS NOT NULL"),
+        postgresql_where=sa.text("valid_until IS NOT NULL"),
+    ),
     Index(
         "ix_tags_past",
         "valid_until",

@@ -7,7 +7,7 @@ from entrepot.capabilities.content import gate
 from entrepot.capabilities.content.place import Place, for_push, require, resource_of, settle
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.instances import quotas
-from entrepot.metadata import blobs, counters, namespaces, reviews
+from entrepot.metadata import blobs, collection, counters, namespaces
 from entrepot.metadata.database import Connection, now
 from entrepot.metadata.reviews import ReviewKind
 from entrepot.model.access import Caller, Permission
@@ -26,7 +26,10 @@ def link_blob(
     """Let the repository read the blob; the collector looks at it after the delay. Raises QuotaExceeded."""
     if blobs.link(conn, repository.id, blob.id, Micros(now(conn))):
         count_bytes(conn, repository, blob.size)
-    reviews.enqueue(conn, ReviewKind.BLOB, blob.id, after_seconds=delay_seconds, reason="linked")
+    # Never put off by a later link, or a blob pushed somewhere every day would never be looked at.
+    collection.ensure_review(
+        conn, ReviewKind.BLOB, blob.id, after_seconds=delay_seconds, reason="linked"
+    )
 
 
 def count_bytes(conn: Connection, repository: Repository, delta: int) -> None:

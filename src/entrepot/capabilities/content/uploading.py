@@ -14,7 +14,7 @@ from entrepot.capabilities.content.holding import Held, hold
 from entrepot.capabilities.content.linking import link_blob
 from entrepot.capabilities.content.place import Place, Target, existing, for_push, settle
 from entrepot.capabilities.context import Context
-from entrepot.metadata import blobs, uploads
+from entrepot.metadata import blobs, quarantine, uploads
 from entrepot.metadata.database import Connection
 from entrepot.model.access import Caller, Permission
 from entrepot.model.content import Blob, UploadSession
@@ -222,8 +222,11 @@ async def _record_blob(
         if held is not None:
             uploads.remove(conn, held)
         repository = settle(conn, target, caller)
+        delay = ctx.settings.gc.delay.seconds
         blob = _live(conn, str(digest), size, key)
-        link_blob(conn, repository, blob, delay_seconds=ctx.settings.gc.delay.seconds)
+        if blob.object_key == key:
+            quarantine.heal(conn, str(digest), blob.id, delay_seconds=delay)
+        link_blob(conn, repository, blob, delay_seconds=delay)
         return blob
 
     return await ctx.db.write(write)

@@ -671,6 +671,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("deleted_at IS NOT NULL"),
         )
         batch_op.create_index(
+            "ix_manifests_deleted_digest",
+            ["repository_id", "digest"],
+            unique=False,
+            sqlite_where=sa.text("deleted_at IS NOT NULL"),
+            postgresql_where=sa.text("deleted_at IS NOT NULL"),
+        )
+        batch_op.create_index(
             "ix_manifests_subject", ["repository_id", "subject_digest", "digest"], unique=False
         )
         batch_op.create_index(
@@ -769,6 +776,13 @@ def upgrade() -> None:
         batch_op.create_index(
             "ix_tags_past",
             ["valid_until"],
+            unique=False,
+            sqlite_where=sa.text("valid_until IS NOT NULL"),
+            postgresql_where=sa.text("valid_until IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "ix_tags_past_name",
+            ["repository_id", "name"],
             unique=False,
             sqlite_where=sa.text("valid_until IS NOT NULL"),
             postgresql_where=sa.text("valid_until IS NOT NULL"),
