@@ -10,9 +10,26 @@ import pytest
 from registry_client import MANIFEST, Client, basic, code_of, descriptor, digest_of, image
 from world import PASSWORD, World
 
+from entrepot.capabilities.access.accounts import (
+    CreateToken,
+    DeleteToken,
+    ModifyToken,
+    create_token,
+    delete_token,
+    modify_token,
+)
 from entrepot.capabilities.access.bearer import Access, Lifetime, sign
 from entrepot.capabilities.access.callers import Credential, CredentialKind, LoggedIn
 from entrepot.capabilities.access.identities.grants import RemoveGrant, remove_grant
+from entrepot.capabilities.access.identities.keys import (
+    EnableKey,
+    KeysOf,
+    NamedKey,
+    create_key,
+    delete_key,
+    enable_key,
+)
+from entrepot.capabilities.access.identities.tenants import list_projects
 from entrepot.capabilities.access.identities.users import (
     EnableUser,
     NamedUser,
@@ -21,6 +38,7 @@ from entrepot.capabilities.access.identities.users import (
     enable_user,
     set_password,
 )
+from entrepot.capabilities.access.secrets import derived_password
 from entrepot.capabilities.access.service_accounts import (
     ModifyServiceAccount,
     modify_service_account,
@@ -29,7 +47,7 @@ from entrepot.capabilities.content.deleting import delete_repository
 from entrepot.capabilities.content.place import Place
 from entrepot.capabilities.instances.instances import CreateInstance, create_instance
 from entrepot.metadata import identities
-from entrepot.model.access import Level, Permission
+from entrepot.model.access import AccountKind, Level, Permission
 from entrepot.model.ids import Micros
 from entrepot.oci.reference import RepositoryName
 
@@ -314,6 +332,51 @@ def test_a_disabled_service_account_is_out(world):
     assert token.get(path).status_code == login.get(path).status_code == 200
     command = ModifyServiceAccount(world.shared, name, enabled=False, tenant=world.acme.id)
     world.operator.run(modify_service_account, command)
+    ends(token, path)
+    ends(login, path)
+
+
+@pytest.mark.parametrize("kind", [AccountKind.TEMPORARY, AccountKind.LONGTERM])
+@pytest.mark.parametrize("how", ["disabled", "deleted", "its user disabled"])
+def test_a_users_token_ends_with_it_and_with_the_user(world, kind, how):
+    scene = make_scene(world)
+    name, _ = world.new_member(Level.READ)
+    user = world.operator.read(lambda conn: identities.find_user(conn, world.acme.id, name))
+    made = world.operator.run(create_token, CreateToken(world.shared, kind, user=user.id))
+    login = world.client.with_basic(made.account.username, made.secret)
+    path = f"/v2/{scene.name}/manifests/latest"
+    token = login.bearer(f"repository:{scene.name}:pull")
+    assert token.get(path).status_code == login.get(path).status_code == 200
+    assert login.post(f"/v2/{scene.name}/blobs/uploads/").status_code == 403
+    if how == "disabled":
+        command = ModifyToken(world.shared, made.account.public_id, enabled=False)
+        world.operator.run(modify_token, command)
+    elif how == "deleted":
+        world.operator.run(delete_token, DeleteToken(world.shared, made.account.public_id))
+    else:
+        world.operator.run(enable_user, EnableUser(world.acme.id, name, enabled=False))
+    ends(token, path)
+    ends(login, path)
+
+
+@pytest.mark.parametrize("how", ["disabled", "deleted"])
+def test_an_access_keys_login_ends_with_the_key(world, how):
+    scene = make_scene(world)
+    name, _ = world.new_member(Level.READ)
+    key = world.operator.run(create_key, KeysOf(world.acme.id, name))
+    project = world.operator.run(list_projects, world.acme.id)[0].name
+    identifier = key.key.access_key_id
+    login = world.client.with_basic(
+        f"{project}@{identifier}", derived_password(identifier, key.secret)
+    )
+    path = f"/v2/{scene.name}/manifests/latest"
+    token = login.bearer(f"repository:{scene.name}:pull")
+    assert token.get(path).status_code == login.get(path).status_code == 200
+    if how == "disabled":
+        command = EnableKey(world.acme.id, identifier, enabled=False)
+        world.operator.run(enable_key, command)
+    else:
+        world.operator.run(delete_key, NamedKey(world.acme.id, identifier))
     ends(token, path)
     ends(login, path)
 
