@@ -192,11 +192,13 @@ def delete_service(source: Source, name: str, tenant_name: str, instance_name: s
 
 
 def show_made(made: MadeAccount, *, as_json: bool) -> None:
+    """A new account with its secret, and the line that warns of it."""
     show_one({**account_row(made.account), "password": made.secret}, as_json=as_json)
     warn_of_secret()
 
 
 def account_row(found: Account) -> Row:
+    """An account without its secret."""
     return {
         "id": found.public_id,
         "login": found.username,

@@ -30,7 +30,9 @@ class Sockets:
         self._own: socket.socket | None = None
         self._deliver: Deliver | None = None
         self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()  # a short command may close while it is still beginning to listen
+        self._lock = (
+            threading.Lock()
+        )  # a short command may close while it is still beginning to listen
         self._is_closed = False
 
     def _address(self, name: str) -> str:
