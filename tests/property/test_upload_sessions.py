@@ -295,7 +295,7 @@ def test_upload_sessions_hold_under_racing_writers(kind):
 
     Machine.shared = shared
     Machine.TestCase.settings = settings(
-        max_examples=16,
+        max_examples=12,
         stateful_step_count=25,
         deadline=None,
         derandomize=True,

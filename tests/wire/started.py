@@ -6,6 +6,7 @@ servers only as it would from another process.
 
 import asyncio
 import http.client
+import json
 import os
 import signal
 import socket
@@ -80,10 +81,30 @@ class Started:
                 start_new_session=True,
             )
         deadline = time.monotonic() + READY_SECONDS
-        while not self._is_ready():
+        while not self._is_ready() or len(self._children()) < self.processes:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"the registry did not start:\n{self.log.read_text()[-4000:]}")
             time.sleep(0.05)
+
+    @property
+    def processes(self) -> int:
+        """Servers, which are started one after the other, and at last the worker."""
+        return int(self.settings.get("ENTREPOT_HTTP_WORKERS", "1")) + 1
+
+    def _children(self) -> list[str]:
+        assert self.process is not None
+        pid = self.process.pid
+        return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+    def served_by(self, request_id: str) -> str:
+        """The process that answered, by the log."""
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            for line in self.log.read_text().splitlines():
+                if f'"request_id":"{request_id}"' in line:
+                    return str(json.loads(line)["process"])
+            time.sleep(0.02)
+        raise AssertionError(f"request {request_id} is not logged")
 
     def _is_ready(self) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)

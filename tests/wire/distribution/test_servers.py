@@ -1,9 +1,9 @@
-"""The same scenario wherever the application runs: two processes of our own server, and uvicorn with both its parsers."""
+"""Wherever the application runs: two processes of our own server, restarts of it, and uvicorn with both its parsers."""
 
 import pytest
 from in_process import by_uvicorn, deployed
 from registry_client import MANIFEST, Client, descriptor, digest_of, image
-from started import ROOT_PASSWORD, operating, started
+from started import ROOT_PASSWORD, Started, operating, started
 
 from entrepot.capabilities.instances.namespaces import CreateNamespace, create_namespace
 from entrepot.metadata import instances, tenants
@@ -62,33 +62,44 @@ def test_the_application_is_right_on_uvicorn(tmp_path, http):
             core_scenario(client.with_basic("root", ROOT_PASSWORD), "team/app")
 
 
+def client_of(registry: Started, process: str, token: str) -> Client:
+    """A client whose one connection is this process's. The kernel gives connections to either."""
+    for _ in range(300):
+        client = Client(registry.url, f"Bearer {token}")
+        answer = client.get("/v2/")
+        if registry.served_by(answer.headers["x-request-id"]) == process:
+            return client
+        client.http.close()
+    raise AssertionError(f"{process} never answers")
+
+
 def test_two_processes_read_each_others_writes(tmp_path):
-    """Every request on a connection of its own, so that it may come to either."""
     with started(tmp_path, ENTREPOT_HTTP_WORKERS="2") as registry:
         with operating(registry.environment) as operator:
             add_namespace(operator)
-        with Client(registry.url) as shared:
-            login = shared.with_basic("root", ROOT_PASSWORD)
-            core_scenario(login, "team/app")
-            token = login.token("repository:team/other:pull,push,delete")
-        payload = b""
-        session = ""
-        for number in range(12):
-            with Client(registry.url, f"Bearer {token}") as client:
-                if number == 0:
-                    payload = client.push_image("team/other", b"layer", tag="t0")
-                    session = client.start_upload("team/other")
-                assert client.push_manifest("team/other", f"t{number}", payload).status_code == 201
-            with Client(registry.url, f"Bearer {token}") as client:
-                assert client.get(f"/v2/team/other/manifests/t{number}").content == payload
-            with Client(registry.url, f"Bearer {token}") as client:
-                assert client.patch(session, content=b"%03d" % number).status_code == 202
-            with Client(registry.url, f"Bearer {token}") as client:
-                assert client.get(session).headers["range"] == f"0-{3 * number + 2}"
-        whole = b"".join(b"%03d" % number for number in range(12))
-        with Client(registry.url, f"Bearer {token}") as client:
-            assert client.put(session, params={"digest": digest_of(whole)}).status_code == 201
-            assert client.get(f"/v2/team/other/blobs/{digest_of(whole)}").content == whole
+        name = "team/app"
+        with Client(registry.url) as client:
+            login = client.with_basic("root", ROOT_PASSWORD)
+            token = login.token(f"repository:{name}:pull,push,delete")
+        with (
+            client_of(registry, "server-0", token) as one,
+            client_of(registry, "server-1", token) as other,
+        ):
+            payload = one.push_image(name, b"layer", tag="t")
+            session = other.start_upload(name)
+            for number in range(8):
+                writer, reader = (one, other) if number % 2 else (other, one)
+                tag = f"/v2/{name}/manifests/t{number}"
+                assert writer.push_manifest(name, f"t{number}", payload).status_code == 201
+                assert reader.get(tag).content == payload
+                assert writer.delete(tag).status_code == 202
+                assert reader.get(tag).status_code == 404
+                assert writer.patch(session, content=b"%03d" % number).status_code == 202
+                assert reader.get(session).headers["range"] == f"0-{3 * number + 2}"
+            whole = b"".join(b"%03d" % number for number in range(8))
+            assert one.put(session, params={"digest": digest_of(whole)}).status_code == 201
+            assert other.get(f"/v2/{name}/blobs/{digest_of(whole)}").content == whole
+            assert other.get(session).status_code == 404
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
