@@ -12,6 +12,7 @@ import pytest
 from crash_scenarios import SCENARIOS
 
 pytestmark = pytest.mark.crash
+QUICK_STEPS = 8  # of a scenario, in `make test`
 
 
 class Told:
@@ -92,15 +93,27 @@ def broken_by_kills(course: Course, steps: list[int], *, power: bool = False) ->
     return json.dumps(broken, indent=1) if broken else ""
 
 
-@pytest.mark.timeout(600)
+def spread(steps: list[int], most: int) -> list[int]:
+    """So many of them, evenly."""
+    return steps[:: max(1, -(-len(steps) // most))]
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_kill_at_one_of_many_steps_loses_nothing_acknowledged(nursery, sqlite_deployments, name):
+    course = Course(nursery, sqlite_deployments, name)
+    assert broken_by_kills(course, spread(telling(course.steps), QUICK_STEPS)) == ""
+
+
+@pytest.mark.blackbox  # part of `make test-all`, where there is time
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_kill_at_any_step_loses_nothing_acknowledged(nursery, deployments, name):
     course = Course(nursery, deployments, name)
     assert broken_by_kills(course, telling(course.steps)) == ""
 
 
-@pytest.mark.blackbox  # part of `make test-all`, where there is time
-@pytest.mark.timeout(600)
+@pytest.mark.blackbox  # likewise
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_power_failure_at_any_step_loses_nothing_acknowledged(nursery, sqlite_deployments, name):
     course = Course(nursery, sqlite_deployments, name)
