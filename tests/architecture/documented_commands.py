@@ -19,10 +19,11 @@ from pathlib import Path
 _FENCE = re.compile(r"^```console *(.*)$")
 _VOLATILE = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)"), "<time>"),
+    (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "<hex>"),
     (re.compile(r"\b(sha256:)?[0-9a-f]{12,}\b"), "<hex>"),
     (re.compile(r"\bAKID\w*…?"), "<key>"),
     (re.compile(r"\b\d{9,}\b"), "<number>"),
-    (re.compile(r"\b\d+([.,]\d+)?( ?([kMG]i?)?B)?(/| ?m?s\b)"), "<measure>"),
+    (re.compile(r"\b\d+([.,]\d+)? ?([kMG]i?B(/s)?|ms|s)\b"), "<measure>"),
     (re.compile("[─━]+"), "─"),
 )
 

@@ -34,7 +34,7 @@ _LEFT_OUT = (
     "results",
 )
 _SECRET = re.compile(
-    r"(password: +|password  +|secret_key: +|secret key  +|token: +|_password: +|access key  +|AKID)(?!yes$|no$)(\S+)$"
+    r"(password: +|password  +|secret_key: +|secret_access_key: +|secret key  +|token: +|_password: +|access key  +|AKID)(?!yes$|no$)(\S+)$"
 )
 
 
