@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeAlias
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -56,6 +57,8 @@ class Application:
         self._observe = observe
         self._ready = ready
         self._proxies = tuple(ctx.settings.http.trusted_proxies)
+        url = ctx.settings.http.external_url
+        self._external = None if url is None else _scheme_and_authority(url.reveal())
         # Request ids: unique among processes by their random half, cheap by the counted one.
         self._prefix = secrets.token_hex(5)
         self._numbers = itertools.count(secrets.randbelow(1 << 16))
@@ -100,12 +103,20 @@ class Application:
             return await self._health(request)
         if wire is None or instance is None:
             return _not_served(request, kind)
+        if kind is HostKind.DEFAULT and self._external is not None:
+            request.scheme, request.authority = self._external
         return await self._wires[wire](request, instance)
 
     async def _health(self, request: Request) -> Response:
         fine = request.path == b"/healthz" or await self._ready()
         text = b"ok\n" if fine else b"not ready\n"
         return Response(200 if fine else 503, [(b"content-type", b"text/plain")], text)
+
+
+def _scheme_and_authority(url: str) -> tuple[str, str]:
+    """How clients reach the default instance, whatever the proxy in between tells."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
 
 
 def _not_served(request: Request, kind: HostKind) -> Response:

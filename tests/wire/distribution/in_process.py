@@ -17,9 +17,10 @@ from entrepot.telemetry import Telemetry
 
 
 @contextmanager
-def deployed(folder: Path) -> Iterator[tuple[Operator, Application]]:
+def deployed(folder: Path, **settings: str) -> Iterator[tuple[Operator, Application]]:
     """An empty deployment and its application, on the operator's loop."""
-    with operating({**SETTINGS, "ENTREPOT_DATA": str(folder / "data")}) as operator:
+    own = {"ENTREPOT_DATA": str(folder / "data"), **settings}
+    with operating({**SETTINGS, **own}) as operator:
         ctx = operator.ctx
 
         async def make() -> Application:
