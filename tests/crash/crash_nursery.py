@@ -14,7 +14,6 @@ import traceback
 from pathlib import Path
 
 import crash_child
-import uvloop
 
 import entrepot.metadata.migrations
 import entrepot.metadata.postgresql  # noqa: F401  (so that children need not)
@@ -27,7 +26,7 @@ def run(request: dict[str, object]) -> None:
     signal.alarm(CHILD_SECONDS)
     role = getattr(crash_child, str(request.pop("role")))
     folder = Path(str(request.pop("folder")))
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner() as runner:  # uvloop loses wake-ups in a child forked after it ran
         runner.run(role(folder, **request))
 
 
