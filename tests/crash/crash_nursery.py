@@ -26,7 +26,7 @@ def run(request: dict[str, object]) -> None:
     signal.alarm(CHILD_SECONDS)
     role = getattr(crash_child, str(request.pop("role")))
     folder = Path(str(request.pop("folder")))
-    with asyncio.Runner() as runner:  # uvloop loses wake-ups in a child forked after it ran
+    with asyncio.Runner() as runner:
         runner.run(role(folder, **request))
 
 

@@ -140,7 +140,7 @@ class World(Registry):
         ctx = replace(self.ctx, settings=tiny)
         await expiry.expire_sessions(ctx)
         await collector.collect(ctx)
-        await reconcile.reconcile(ctx)
+        await reconcile.reconcile(ctx, settle_seconds=0.0)
 
     async def leftovers(self) -> list[str]:
         """What is there although nothing needs it any more."""
