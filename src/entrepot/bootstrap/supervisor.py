@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 RESTART_SECONDS = 1.0
 LONGEST_RESTART_SECONDS = 30.0
+TURN_SECONDS = 0.2
 STEADY_SECONDS = 60.0  # a child that lived so long starts again without waiting
 
 
@@ -28,10 +29,11 @@ class Child:
     sockets: Sequence[socket.socket] = ()
     admin: Sequence[socket.socket] = ()  # the operator's
     process: subprocess.Popen[bytes] | None = None
-    status: int = -1
+    said: bytes = b""  # of its one line, so far
     is_ready: bool = False
     started_at: float = 0.0
     failures: int = 0
+    restart_at: float | None = None  # monotonic; None: it runs
 
 
 @dataclass(slots=True)
@@ -42,22 +44,29 @@ class Supervisor:
     announce: Callable[[Sequence[str]], None]
     grace_seconds: float
     children: list[Child] = field(default_factory=list)
-    _stopping: bool = False
+    is_stopping: bool = False
     _life: tuple[int, int] = field(default_factory=os.pipe)
+    _pipes: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
 
-    def start(self, child: Child) -> bool:
-        """Start it and wait until it is ready; False if it ended instead."""
+    def begin(self, child: Child) -> None:
+        """Start it; whether it gets ready is for `run` to see to."""
         self.children.append(child)
         self._spawn(child)
-        return self._await_ready(child)
+
+    def start(self, child: Child) -> bool:
+        """Start it and wait until it is ready; False if it ended instead, or if everything is to stop."""
+        self.begin(child)
+        while not (self.is_stopping or child.is_ready or _has_ended(child)):
+            self._listen(TURN_SECONDS)
+        return child.is_ready
 
     def run(self) -> int:
         """Watch until told to stop; the exit code."""
-        while not self._stopping:
+        while not self.is_stopping:
+            self._listen(TURN_SECONDS)
             for child in self.children:
                 self._look_after(child)
-            self._sleep(0.2)
-        return self._stop()
+        return self.stop()
 
     def handle_signals(self) -> None:
         """SIGTERM and SIGINT stop everything, once. SIGHUP goes on to the children, who read certificates again; but where it tells
@@ -77,16 +86,12 @@ class Supervisor:
             if child.is_ready and process is not None and process.poll() is None:
                 process.send_signal(signal.SIGHUP)
 
-    def stop(self) -> int:
-        """Stop without having run."""
-        return self._stop()
-
     def _ask_to_stop(self) -> None:
-        self._stopping = True
+        self.is_stopping = True
 
     def _spawn(self, child: Child) -> None:
         reading, writing = os.pipe()
-        child.is_ready = False
+        child.is_ready, child.said, child.restart_at = False, b"", None
         main = [sock.fileno() for sock in child.sockets]
         admin = [sock.fileno() for sock in child.admin]
         options = [f"--socket={n}" for n in main] + [f"--admin={n}" for n in admin]
@@ -102,51 +107,42 @@ class Supervisor:
             stdin=subprocess.DEVNULL,
         )
         os.close(writing)
-        child.status, child.started_at = reading, time.monotonic()
+        child.started_at = time.monotonic()
+        self._pipes.register(reading, selectors.EVENT_READ, child)
 
-    def _await_ready(self, child: Child) -> bool:
-        """Read its one line; the pipe's end means that it died."""
-        with (
-            selectors.DefaultSelector() as selector,
-            os.fdopen(child.status, "rb", buffering=0) as pipe,
-        ):
-            selector.register(pipe, selectors.EVENT_READ)
-            text = b""
-            while not self._stopping and not text.endswith(b"\n"):
-                if not selector.select(timeout=0.2):
-                    continue
-                piece = pipe.read(65536)
-                if not piece:
-                    return False
-                text += piece
-        if self._stopping:
-            return False
-        child.is_ready = True
-        lines = json.loads(text)["lines"]
-        if lines:
-            self.announce(lines)
-        return True
+    def _listen(self, seconds: float) -> None:
+        """Take what children say within that time; a pipe's end closes it."""
+        for key, _ in self._pipes.select(seconds):
+            child: Child = key.data
+            piece = os.read(key.fd, 65536)
+            child.said += piece
+            if piece and not child.said.endswith(b"\n"):
+                continue
+            self._pipes.unregister(key.fd)
+            os.close(key.fd)
+            if child.said.endswith(b"\n"):
+                child.is_ready = True
+                lines = json.loads(child.said)["lines"]
+                if lines:
+                    self.announce(lines)
 
     def _look_after(self, child: Child) -> None:
-        process = child.process
-        if process is None or process.poll() is None or self._stopping:
+        """Start it again if it ended: at once after a long life, else later and later. Holds up no other child."""
+        if child.restart_at is not None:
+            if time.monotonic() >= child.restart_at:
+                self._spawn(child)
+            return
+        if not _has_ended(child) or child.process is None:
             return
         lived = time.monotonic() - child.started_at
         child.failures = 0 if lived >= STEADY_SECONDS else child.failures + 1
         pause = min(RESTART_SECONDS * 2 ** (child.failures - 1), LONGEST_RESTART_SECONDS)
-        text = f"{child.name} process ended with code {process.returncode}; starting it again"
-        sys.stderr.write(f"{text}\n")
-        self._sleep(pause if child.failures else 0.0)
-        if not self._stopping:
-            self._spawn(child)
-            self._await_ready(child)
+        child.restart_at = time.monotonic() + (pause if child.failures else 0.0)
+        child.is_ready = False
+        code = child.process.returncode
+        sys.stderr.write(f"{child.name} process ended with code {code}; starting it again\n")
 
-    def _sleep(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while not self._stopping and (left := end - time.monotonic()) > 0:
-            time.sleep(min(left, 0.2))
-
-    def _stop(self) -> int:
+    def stop(self) -> int:
         """Ask all, wait for the grace, then kill what is left."""
         living = [c.process for c in self.children if c.process is not None]
         for process in living:
@@ -160,6 +156,10 @@ class Supervisor:
                 process.kill()
                 process.wait()
         return 0
+
+
+def _has_ended(child: Child) -> bool:
+    return child.process is not None and child.process.poll() is not None
 
 
 def _has_terminal() -> bool:

@@ -41,7 +41,8 @@ def worker(source: Source) -> None:
     prepare_run_folder(settings, ["worker"])
     admin = _bind_admin_if_free(settings)
     child = Child("worker", ["_child", "worker"], admin=admin)
-    code = supervisor.run() if supervisor.start(child) else supervisor.stop() or 1
+    started = supervisor.start(child)
+    code = supervisor.run() if started else supervisor.stop() or int(not supervisor.is_stopping)
     remove_admin(admin)
     sys.exit(code)
 
@@ -94,15 +95,18 @@ def _supervise(settings: Settings, source: Source) -> int:
     prepare_run_folder(settings, [*(f"server-{number}" for number in servers), *workers])
     admin = [_bound(str(settings.admin_listen), bind_admin)]
     try:
-        for number in servers:
-            command = ["_child", "server", f"--number={number}"]
-            if not supervisor.start(Child(f"server {number}", command, [sock], admin)):
+        # The first brings the database up to date and makes the first start; the others come beside each other.
+        first, *others = (
+            Child(f"server {n}", ["_child", "server", f"--number={n}"], [sock], admin)
+            for n in servers
+        )
+        if not supervisor.start(first):
+            if not supervisor.is_stopping:
                 click.echo("the registry could not be started", err=True)
-                return supervisor.stop() or 1
-            if number == 0:
-                click.echo(f"entrepot is listening on {_url(settings)}")
-        for name in workers:
-            supervisor.start(Child(name, ["_child", "worker"]))
+            return supervisor.stop() or int(not supervisor.is_stopping)
+        click.echo(f"entrepot is listening on {_url(settings)}")
+        for child in (*others, *(Child(name, ["_child", "worker"]) for name in workers)):
+            supervisor.begin(child)
         return supervisor.run()
     finally:
         remove_admin(admin)
