@@ -16,6 +16,11 @@ from source_files import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
 WITH_CLIENTS = [page for page in PAGES if any(block.needs for block in blocks(page))]
+# Dozens of commands, a second each: these pages wait for `make test-all`.
+LONG = ("users-and-rights", "service-accounts", "quotas", "collection", "backup")
+IN_TURN = [
+    pytest.param(page, marks=pytest.mark.blackbox) if page.stem in LONG else page for page in PAGES
+]
 
 
 def name(page: Path) -> str:
@@ -45,7 +50,7 @@ def write(page: Path, session: Session) -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("page", PAGES, ids=name)
+@pytest.mark.parametrize("page", IN_TURN, ids=name)
 def test_the_commands_of_a_page_do_what_it_shows(page: Path, session: Session):
     own = [block for block in blocks(page) if not block.needs]
     session.serves_itself = serves_itself(page)

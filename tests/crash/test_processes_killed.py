@@ -159,7 +159,13 @@ def kill_at_random(registry: Started, seconds: float) -> int:
     return kills
 
 
-@pytest.mark.parametrize("seconds", [10, pytest.param(180, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    "seconds",
+    [
+        pytest.param(10, marks=pytest.mark.blackbox),  # half a minute: for `make test-all`
+        pytest.param(180, marks=pytest.mark.soak),
+    ],
+)
 def test_random_kills_under_pushing_clients_lose_nothing_acknowledged(registry, seconds):
     registry.start()
     pushers, stop = pushing(registry, 8)

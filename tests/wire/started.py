@@ -29,7 +29,7 @@ ROOT_PASSWORD = "wire-Passw0rd"
 SETTINGS = {
     "ENTREPOT_ROOT_PASSWORD": ROOT_PASSWORD,
     "ENTREPOT_QUOTA_SWR_ORGANIZATIONS": "0",
-    "ENTREPOT_LOG_LEVEL": "info",
+    "ENTREPOT_LOG_LEVEL": "debug",
 }
 READY_SECONDS = 40
 STOP_SECONDS = 20
@@ -70,6 +70,7 @@ class Started:
 
     def start(self) -> None:
         """Start, and wait until it is ready."""
+        said = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "entrepot", "serve"],
@@ -81,20 +82,20 @@ class Started:
                 start_new_session=True,
             )
         deadline = time.monotonic() + READY_SECONDS
-        while not self._is_ready() or len(self._children()) < self.processes:
+        while not self._is_ready() or self._ready_processes(said) < self.processes:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"the registry did not start:\n{self.log.read_text()[-4000:]}")
             time.sleep(0.05)
 
     @property
     def processes(self) -> int:
-        """Servers, which are started one after the other, and at last the worker."""
-        return int(self.settings.get("ENTREPOT_HTTP_WORKERS", "1")) + 1
+        """Servers and, if it is embedded, the worker."""
+        has_worker = self.settings.get("ENTREPOT_JOBS_EMBEDDED", "true") == "true"
+        return int(self.settings.get("ENTREPOT_HTTP_WORKERS", "1")) + has_worker
 
-    def _children(self) -> list[str]:
-        assert self.process is not None
-        pid = self.process.pid
-        return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    def _ready_processes(self, offset: int) -> int:
+        """How many have said so since the log was so long."""
+        return self.log.read_bytes()[offset:].count(b'"event":"ready"')
 
     def served_by(self, request_id: str) -> str:
         """The process that answered, by the log."""

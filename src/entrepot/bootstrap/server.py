@@ -48,6 +48,7 @@ async def serve(settings: Settings, sockets: Sockets, *, link: Link, telemetry: 
             await server.start(sockets.main, tls=tls)
             link.on_hangup(lambda: _reload(settings, tls))
             link.ready(first_start_lines(first, settings))
+            _log.debug("ready")
             await stop.wait()
             await server.stop(settings.http.grace.seconds)
             for task in gathering:

@@ -4,6 +4,8 @@ import asyncio
 import socket
 from collections.abc import Sequence
 
+import structlog
+
 from entrepot.bootstrap.admin import operated
 from entrepot.bootstrap.banner import first_start_lines
 from entrepot.bootstrap.child import Link
@@ -15,6 +17,8 @@ from entrepot.config import Settings
 from entrepot.jobs.worker import Worker, WorkerSettings
 from entrepot.telemetry import Telemetry
 from entrepot.telemetry.jobs import measured
+
+_log = structlog.get_logger(__name__)
 
 
 async def work(
@@ -38,6 +42,7 @@ async def work(
         sample_worker(telemetry.metrics, telemetry.process, worker)
         async with operated(ctx, telemetry, sockets, ready=Readiness(ctx)):
             link.ready(first_start_lines(first, settings))
+            _log.debug("ready")
             running = asyncio.create_task(worker.run(), name="entrepot-worker")
             stopped = asyncio.create_task(stop.wait(), name="entrepot-stop")
             await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
