@@ -12,6 +12,8 @@ from crash_scenarios import SCENARIOS, Scenario
 from crash_steps import Steps
 from crash_world import World, open_world
 
+from entrepot.model.errors import UploadUnknown
+
 # What nobody refers to yet, or any more; what the collector had before it; the counts of a repository that is going, which
 # nobody sees.
 AFTER_A_CRASH = frozenset(
@@ -55,8 +57,11 @@ async def act(folder: Path, url: str, scenario: str, *, deadly: int | None, powe
             teller.tell(steps=steps.names)
 
 
-async def look(folder: Path, url: str, scenario: str) -> None:
-    """After a restart: what is served and whether it is whole; then finish what was begun, clean up, and look again."""
+async def look(folder: Path, url: str, scenario: str, *, power: bool = False) -> None:
+    """After a restart: what is served and whether it is whole; then finish what was begun, clean up, and look again.
+
+    Only power loss may have taken an upload session: the client then begins anew.
+    """
     told = [json.loads(line) for line in (folder / "told").read_text().splitlines()]
     done = {line["done"]: line["value"] for line in told if "done" in line}
     teller = Teller(folder)
@@ -65,7 +70,12 @@ async def look(folder: Path, url: str, scenario: str) -> None:
         teller.tell(restarted=await world.served())
         await world.pull_everything()
         teller.tell(faults=await world.faults(allowed=AFTER_A_CRASH))
-        await _go_on(world, SCENARIOS[scenario], done=len(done))
+        try:
+            await _go_on(world, SCENARIOS[scenario], done=len(done))
+        except UploadUnknown:
+            if not power:
+                raise
+            await _go_on(world, SCENARIOS[scenario], done=0)
         teller.tell(finished=await world.served())
         await world.clean_up()
         teller.tell(swept=await world.served(), faults=await world.leftovers())

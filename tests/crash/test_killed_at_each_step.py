@@ -54,7 +54,7 @@ class Course:
         if code != -9:
             return [f"ended with {code}: {self.nursery.log()}"]
         done = len(Told(deployment[0]).all("done"))
-        code = self.nursery.run("look", *deployment, self.name)
+        code = self.nursery.run("look", *deployment, self.name, power=power)
         if code:
             return [f"the restart ended with {code}: {self.nursery.log()}"]
         wrong = self._wrong(Told(deployment[0]), done)
