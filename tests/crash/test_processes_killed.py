@@ -20,7 +20,7 @@ from started import Started, operating
 from entrepot.capabilities.instances.namespaces import CreateNamespace, create_namespace
 from entrepot.capabilities.operations import scrub
 from entrepot.metadata import instances, tenants, work
-from entrepot.metadata.schema import tasks
+from entrepot.metadata.schema import blobs, tasks
 from entrepot.model.work import NewTask
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(300)]
@@ -115,13 +115,23 @@ def test_a_task_of_a_killed_worker_runs_again(registry):
     wait_for(lambda: sum(map(len, pushers[0].layers.values())) > 300_000)
     finished(pushers, stop)  # the scrub needs seconds for so much
     with operating(registry.environment) as operator:
-        task = operator.ctx.db.write_sync(lambda conn: work.defer(conn, NewTask(scrub.SCRUB)))
+        long_ago = sa.update(blobs).values(created_at=0)  # nobody has read them for years
+        operator.ctx.db.write_sync(lambda conn: conn.execute(long_ago).rowcount)
+        operator.ctx.db.write_sync(lambda conn: work.defer(conn, NewTask(scrub.SCRUB)))
+
+        def scrubbing() -> int | None:
+            """Ours, or the one that the worker began by itself: one runs at a time."""
+            query = sa.select(tasks.c.id).where(
+                tasks.c.kind == scrub.SCRUB, tasks.c.status == "running"
+            )
+            return operator.read(lambda conn: conn.execute(query).scalar())
+
+        task = wait_for(scrubbing)
 
         def attempts(status: str) -> int:
             query = sa.select(tasks.c.attempts).where(tasks.c.id == task, tasks.c.status == status)
             return operator.read(lambda conn: conn.execute(query).scalar()) or 0
 
-        wait_for(lambda: attempts("running"))
         for pid in children(registry, "worker"):
             os.kill(pid, signal.SIGKILL)
 
