@@ -3,7 +3,6 @@
 Putting something in again never brings its review forward unless asked to: a postponement always wins.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 import sqlalchemy as sa
@@ -23,16 +22,6 @@ class ReviewKind(StrEnum):
     REPOSITORY = "repository"
 
 
-@dataclass(frozen=True, slots=True)
-class Review:
-    """One due review."""
-
-    kind: ReviewKind
-    subject: int
-    reason: str
-    attempts: int
-
-
 def enqueue(
     conn: Connection, kind: ReviewKind, subject: int, *, after_seconds: float, reason: str
 ) -> None:
@@ -50,17 +39,6 @@ def enqueue(
     later = sa.case((reviews.c.review_after > after, reviews.c.review_after), else_=after)
     changes = {"review_after": later, "reason": reason, "attempts": 0}
     insert_or_set(conn, reviews, values, key=("kind", "subject_id"), set_=changes)
-
-
-def due(conn: Connection, *, limit: int) -> list[Review]:
-    """Reviews whose time has come, oldest first."""
-    rows = conn.execute(
-        sa.select(reviews.c.kind, reviews.c.subject_id, reviews.c.reason, reviews.c.attempts)
-        .where(reviews.c.review_after <= now(conn))
-        .order_by(reviews.c.review_after)
-        .limit(limit)
-    )
-    return [Review(ReviewKind(kind), subject, why, count) for kind, subject, why, count in rows]
 
 
 def done(conn: Connection, kind: ReviewKind, subject: int) -> None:
