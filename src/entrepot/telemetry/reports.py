@@ -3,8 +3,10 @@
 Any process can add them all up, so any may answer for the deployment's machine. A process that starts again under its name takes the
 counters on from its predecessor's file: they never fall while the supervisor lives. A dead process's gauges are not shown.
 The file is written in place, without fsync: nothing of it outlives the machine, and a file system is not made to flush every second.
+It has two slots, written in turn: a process killed in the middle of one write leaves the other whole.
 """
 
+import errno
 import os
 import time
 import zlib
@@ -16,7 +18,9 @@ import msgspec
 from entrepot.telemetry.metrics import Times, Totals
 
 STALE_SECONDS: Final = 10.0
-_TRIES: Final = 5
+_SLOT_BYTES: Final = (
+    1 << 19
+)  # the families and their labels are closed sets: a report has some tens of KiB
 _MAGIC: Final = b"entrepot-report 1 "
 
 
@@ -69,14 +73,15 @@ class ReportFile:
         self._version = version
         self._started_at = time.time()
         path = folder / process
-        predecessor = read_report(path)
-        if predecessor is not None:
-            self.before = predecessor.totals()
+        newest = _newest_slot(path)
+        if newest is not None:
+            self.before = newest[1].totals()
             self.before.gauges = {}
+        self._slot = 0 if newest is None else 1 - newest[0]  # what was just read is spared
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def write(self, totals: Totals) -> None:
-        """Write over the file. Raises OSError (no room); the last report stays readable then, or the file is skipped."""
+        """Write over the older slot. Raises OSError (no room, too long); the last report stays readable then."""
         totals.add(self.before)
         report = Report(
             process=self.process,
@@ -92,8 +97,11 @@ class ReportFile:
             ],
         )
         body = _encoder.encode(report)
-        head = _MAGIC + b"%d %d\n" % (len(body), zlib.crc32(body))
-        os.pwrite(self._fd, head + body, 0)
+        whole = _MAGIC + b"%d %d\n" % (len(body), zlib.crc32(body)) + body
+        if len(whole) > _SLOT_BYTES:
+            raise OSError(errno.EFBIG, "a report too long for its slot")
+        os.pwrite(self._fd, whole, self._slot * _SLOT_BYTES)
+        self._slot = 1 - self._slot
 
     def close(self) -> None:
         """Let go of the file; what it says stays."""
@@ -101,22 +109,33 @@ class ReportFile:
 
 
 def read_report(path: Path) -> Report | None:
-    """A process's last report; None where there is none or it is broken. One half written is read again."""
-    for _ in range(_TRIES):
-        try:
-            head, _, rest = path.read_bytes().partition(b"\n")
-        except OSError:
-            return None
-        numbers = head.removeprefix(_MAGIC).split()
-        if len(numbers) == 2 and numbers[0].isdigit():
-            body = rest[: int(numbers[0])]
-            if b"%d" % zlib.crc32(body) == numbers[1]:
-                try:
-                    return _decoder.decode(body)
-                except msgspec.DecodeError:  # of another program version
-                    return None
-        time.sleep(0.001)
-    return None
+    """A process's last whole report; None where there is none."""
+    newest = _newest_slot(path)
+    return None if newest is None else newest[1]
+
+
+def _newest_slot(path: Path) -> tuple[int, Report] | None:
+    try:
+        with path.open("rb") as file:
+            slots = [os.pread(file.fileno(), _SLOT_BYTES, at) for at in (0, _SLOT_BYTES)]
+    except OSError:
+        return None
+    found = [(n, report) for n in (0, 1) if (report := _report_in(slots[n])) is not None]
+    return max(found, key=lambda slot: slot[1].written_at, default=None)
+
+
+def _report_in(slot: bytes) -> Report | None:
+    head, _, rest = slot.partition(b"\n")
+    numbers = head.removeprefix(_MAGIC).split()
+    if len(numbers) != 2 or not numbers[0].isdigit():
+        return None
+    body = rest[: int(numbers[0])]
+    if b"%d" % zlib.crc32(body) != numbers[1]:
+        return None
+    try:
+        return _decoder.decode(body)
+    except msgspec.DecodeError:  # of another program version
+        return None
 
 
 def read_reports(folder: Path) -> list[Report]:

@@ -109,6 +109,27 @@ def test_a_broken_or_foreign_report_is_left_out(tmp_path):
     assert read_report(tmp_path / "absent") is None
 
 
+def test_a_process_killed_while_it_writes_loses_a_second_and_no_more(tmp_path):
+    metrics = Metrics()
+    file = ReportFile(tmp_path, "server-0", "1")
+    ends = []
+    for _ in range(3):
+        metrics.count("logins", "good")
+        file.write(metrics.take())
+        ends.append((tmp_path / "server-0").stat().st_size)
+    file.close()
+    with (tmp_path / "server-0").open("r+b") as torn:  # the third stands over the first
+        torn.seek(ends[0] // 2)
+        torn.write(b"\0" * 40)
+
+    assert ReportFile(tmp_path, "server-0", "1").before.counters["logins", ("good",)] == 2
+    successor = ReportFile(tmp_path, "server-0", "1")
+    successor.write(Metrics().take())
+    successor.close()
+    (report,) = read_reports(tmp_path)
+    assert report.totals().counters["logins", ("good",)] == 2
+
+
 def test_a_shorter_report_over_a_longer_one_is_read_right(tmp_path):
     long, short = Metrics(), Metrics()
     for number in range(200):

@@ -37,6 +37,21 @@ def logged(registry):
     return [json.loads(line) for line in lines if line.startswith("{")]
 
 
+def wait_for_count(registry, expected):
+    """Reports are a second apart, on a busy machine more. Too many fail at once; too few, in the end with their number."""
+    found = []
+
+    def is_there():
+        found.append(metrics(registry).get(("entrepot_requests_total", *BASE), 0))
+        assert found[-1] <= expected
+        return found[-1] == expected
+
+    try:
+        wait_for(is_there)
+    except AssertionError as error:
+        raise AssertionError(f"{found[-1]} requests are counted, not {expected}") from error
+
+
 def test_the_socket_is_its_owners_alone(busy):
     mode = (busy.data / "run" / "admin.sock").stat().st_mode
 
@@ -68,9 +83,7 @@ def test_numbers_are_added_up_over_processes_and_survive_their_deaths(busy):
         for _ in range(10):
             assert client(busy, "GET", "/v2/")[0] == 401
         sent += 10
-        wait_for(
-            lambda n=sent: metrics(busy).get(("entrepot_requests_total", *BASE)) == before + n, 5
-        )
+        wait_for_count(busy, before + sent)
         pid = processes(busy)[victim]["pid"]
         os.kill(pid, signal.SIGKILL)
         # Only the other one is there now; the operator is still answered, and the new process goes on counting.
@@ -78,9 +91,7 @@ def test_numbers_are_added_up_over_processes_and_survive_their_deaths(busy):
             assert client(busy, "GET", "/v2/")[0] == 401
         sent += 10
         wait_for(lambda v=victim, p=pid: processes(busy)[v]["pid"] != p)
-        wait_for(
-            lambda n=sent: metrics(busy).get(("entrepot_requests_total", *BASE)) == before + n, 5
-        )
+        wait_for_count(busy, before + sent)
     served = {line["process"] for line in logged(busy) if line.get("path") == "/v2/"}
     assert served == {"server-0", "server-1"}
     found = metrics(busy)
