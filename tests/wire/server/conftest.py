@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 from server_harness import Pair, Running, Serve, make_pair, running
+from server_reading import OneLoop, one_loop
 
 from entrepot.http.bodies import ASGIApp
 from entrepot.http.server import Limits, tls_context
@@ -45,3 +46,19 @@ def serve(pair: Pair) -> Iterator[Serve]:
             )
 
         yield start
+
+
+@pytest.fixture(scope="module", params=["uvloop", "asyncio"])
+def one(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OneLoop]:
+    """An echoing server and its client on one loop, on each of the two kinds of loop."""
+    with one_loop(tmp_path_factory.mktemp("one"), request.param) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneLoop]:
+    """The same on uvloop alone, where the loop makes no difference."""
+    with one_loop(tmp_path_factory.mktemp("quick"), "uvloop") as one:
+        yield one
