@@ -49,7 +49,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--crowd-clients", type=int, help="clients of the crowd (1000)")
     parser.add_argument("--crowd-mib", type=int, help="MiB each client of the crowd pulls (64)")
     parser.add_argument("--crowd-rounds", type=int, help="rounds of the crowd (1)")
-    parser.add_argument("--tags", type=int, help="tags of the list lines (1000)")
+    parser.add_argument("--tags", type=int, help="tags of the list lines (1000000)")
+    parser.add_argument("--repositories", type=int, help="repositories of the catalog (100000)")
+    parser.add_argument("--referrers", type=int, help="referrers of one image (10000)")
+    parser.add_argument(
+        "--pushed",
+        type=int,
+        help="as many of each, where no bulk loader makes them but pushes (1000)",
+    )
     parser.add_argument(
         "--quick",
         action="store_true",
@@ -61,7 +68,8 @@ def arguments() -> argparse.Namespace:
 def settings(given: argparse.Namespace) -> Settings:
     """The settings with what the command line says over them."""
     base = QUICK if given.quick else Settings()
-    named = ("rounds", "seconds", "crowd_clients", "crowd_rounds", "tags")
+    sizes = ("tags", "repositories", "referrers", "pushed")
+    named = ("rounds", "seconds", "crowd_clients", "crowd_rounds", *sizes)
     said = {name: getattr(given, name) for name in named if getattr(given, name) is not None}
     if given.crowd_mib is not None:
         said["crowd_size"] = given.crowd_mib * MIB

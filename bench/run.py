@@ -25,7 +25,10 @@ _MACHINE, _WALL = "the machine", "the wall clock"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Sizes in bytes, times in seconds. `QUICK` is a smoke test whose figures mean nothing."""
+    """Sizes in bytes, times in seconds. `QUICK` is a smoke test whose figures mean nothing.
+
+    Lists have `tags`, `repositories` and `referrers` where a bulk loader makes them, else at most `pushed` of each.
+    """
 
     rounds: int = 3
     seconds: float = 3.0
@@ -36,8 +39,10 @@ class Settings:
     crowd_size: int = 64 * MIB
     crowd_rounds: int = 1
     crowd_limit_seconds: float = 900
-    tags: int = 1000
-    repositories: int = 200
+    tags: int = 1_000_000
+    repositories: int = 100_000
+    referrers: int = 10_000
+    pushed: int = 1000
     idle_seconds: float = 3.0
 
 
@@ -49,8 +54,10 @@ QUICK = Settings(
     crowd_clients=50,
     crowd_size=2 * MIB,
     crowd_limit_seconds=20,
-    tags=40,
-    repositories=10,
+    tags=2000,
+    repositories=500,
+    referrers=300,
+    pushed=10,
     idle_seconds=0.5,
 )
 

@@ -59,10 +59,15 @@ def _small(
         settings.seconds,
     )
     result = measured([job], server, servers, settings.seconds + 30)
-    return _request_values(result)
+    return request_values(result)
 
 
-def _request_values(result: Measured) -> dict[str, float]:
+def request_values(result: Measured) -> dict[str, float]:
+    """Rate, latency and CPU of a turn of small requests.
+
+    Raises:
+        BadAnswer: there were errors, or no answers.
+    """
     total = result.total
     if total.errors or not total.units:
         raise BadAnswer(f"{total.errors} errors, the first: {total.first_error}")

@@ -5,10 +5,11 @@ import time
 from collections.abc import Mapping
 
 from bench import procfs
-from bench.bulk import LOADERS, MILLION
+from bench.bulk import LOADERS
 from bench.figures import Reading
 from bench.fixtures import IMAGE, NAMESPACE, push_image
 from bench.lines import Line
+from bench.numbered import TAGS
 from bench.run import CORES, FAULTS, Run, memory_values
 from bench.servers import Server
 
@@ -60,9 +61,11 @@ def _start_million(run: Run, server: Server) -> None:
     try:
         server.start()
         server.make_namespace(NAMESPACE)
+        push_image(server.client(), IMAGE, TAGS.name(0))
         server.stop()
-        loader.load(server.launch, namespace=NAMESPACE, repository="million", tags=MILLION)
+        loader.multiply_tag(server.launch, IMAGE, count=run.settings.tags)
         os.sync()
+        run.note_once(f"start-million: {run.settings.tags:,} tags in one repository.")
         for turn in range(run.settings.rounds):
             server.start()
             run.add(Reading("start-million", server.label, turn, {"seconds": server.start_seconds}))
