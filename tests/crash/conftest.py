@@ -36,9 +36,9 @@ class Nursery:
                 text=True,
             )
 
-    def run(self, role: str, folder: Path, url: str, scenario: str, **more: Any) -> int:
+    def run(self, role: str, folder: Path, url: str, **more: Any) -> int:
         """How the child ended, as waitpid says: 0, or minus the signal."""
-        request = {"role": role, "folder": str(folder), "url": url, "scenario": scenario, **more}
+        request = {"role": role, "folder": str(folder), "url": url, **more}
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         return int(self._process.stdout.readline())

@@ -65,17 +65,20 @@ async def look(folder: Path, url: str, scenario: str, *, power: bool = False) ->
     told = [json.loads(line) for line in (folder / "told").read_text().splitlines()]
     done = {line["done"]: line["value"] for line in told if "done" in line}
     teller = Teller(folder)
+    course = SCENARIOS[scenario]
     async with open_world(folder, url) as world:
         world.memory.update(done)
+        world.lost = course.lost if len(done) < len(course.acts) else frozenset()
         teller.tell(restarted=await world.served())
         await world.pull_everything()
-        teller.tell(faults=await world.faults(allowed=AFTER_A_CRASH))
+        teller.tell(faults=await world.faults(allowed=AFTER_A_CRASH | course.findings))
         try:
-            await _go_on(world, SCENARIOS[scenario], done=len(done))
+            await _go_on(world, course, done=len(done))
         except UploadUnknown:
             if not power:
                 raise
-            await _go_on(world, SCENARIOS[scenario], done=0)
+            await _go_on(world, course, done=0)
+        world.lost = frozenset()
         teller.tell(finished=await world.served())
         await world.clean_up()
         teller.tell(swept=await world.served(), faults=await world.leftovers())

@@ -7,6 +7,8 @@ import hashlib
 import http.client
 import json
 import random
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -19,7 +21,14 @@ from entrepot.oci.digest import Digest
 from registry_in_memory import image
 
 PATIENCE_SECONDS = 60
-BASIC = "Basic " + base64.b64encode(f"root:{ROOT_PASSWORD}".encode()).decode()
+
+
+def basic(user: str, password: str) -> str:
+    """The header of a login."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+BASIC = basic("root", ROOT_PASSWORD)
 
 
 @dataclass(slots=True)
@@ -177,6 +186,15 @@ def check_everything_acknowledged(registry: Started, pushers: list[Pusher]) -> N
             assert status == 200, f"{base}@{digest}: {found!r}"
             assert hashlib.sha256(found).digest() == hashlib.sha256(content).digest()
     connection.close()
+
+
+def check_doctor(registry: Started) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "entrepot", "doctor", "--json"],
+        env=registry.environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["sound"], done.stdout
 
 
 def _references(manifest: bytes) -> list[str]:

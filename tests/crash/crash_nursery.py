@@ -14,17 +14,28 @@ import traceback
 from pathlib import Path
 
 import crash_child
+import crash_first
 
 import entrepot.metadata.migrations
 import entrepot.metadata.postgresql  # noqa: F401  (so that children need not)
 from entrepot.metadata import sqlite
 
 CHILD_SECONDS = 60
+ROLES = {
+    role.__name__: role
+    for role in (
+        crash_child.prepare,
+        crash_child.act,
+        crash_child.look,
+        crash_first.start,
+        crash_first.start_again,
+    )
+}
 
 
 def run(request: dict[str, object]) -> None:
     signal.alarm(CHILD_SECONDS)
-    role = getattr(crash_child, str(request.pop("role")))
+    role = ROLES[str(request.pop("role"))]
     folder = Path(str(request.pop("folder")))
     with asyncio.Runner() as runner:
         runner.run(role(folder, **request))
@@ -65,6 +76,7 @@ def main() -> None:
         if not pid:
             code = 1
             try:
+                os.dup2(2, 1)  # what is logged is no answer
                 run(request)
                 code = 0
             except BaseException:

@@ -1,7 +1,7 @@
 """Steps at which a process can die, found by wrapping the product from outside: nothing in it knows of this.
 
-A step is just before each call of the blob store that changes the disk (and in the middle of each write), before each transaction
-begins, before it commits, and after its commit before anybody is answered. Steps are counted; at the chosen one the process kills
+A step is just before each call of the blob store, of the database's file and of the master key's that changes the disk (and in the
+middle of each write of the store), before each transaction begins, before it commits, and after its commit before anybody is answered. Steps are counted; at the chosen one the process kills
 itself with SIGKILL. With `power=True` it first takes away what was never fsynced, as a power failure would.
 """
 
@@ -14,12 +14,15 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from entrepot.capabilities.access import sealing
+from entrepot.metadata import sqlite_file
 from entrepot.metadata.database import Database
 from entrepot.storage import files, local, local_upload, locks
 
-CHANGING = ("pwrite", "rename", "fsync", "ftruncate", "mkdir", "unlink", "open")
+CHANGING = ("pwrite", "rename", "fsync", "ftruncate", "mkdir", "unlink", "open", "link")
 
 
 class Steps:
@@ -64,8 +67,9 @@ class Steps:
     def install(self) -> None:
         """Wrap the store's system calls and the database's writes, in this process for good."""
         calls = _Calls(self)
-        for module in (files, local, local_upload, locks):
+        for module in (files, local, local_upload, locks, sqlite_file, sealing):
             module.os = calls  # type: ignore[attr-defined]  # the module's own name for it
+        self._wrap_paths()
         self._wrap_database()
 
     def pwrite(self, descriptor: int, data: memoryview, offset: int) -> int:
@@ -120,6 +124,23 @@ class Steps:
     def mkdir(self, path: str, mode: int = 0o777) -> None:
         self.reach("mkdir")
         os.mkdir(path, mode)
+
+    def link(self, source: Path, target: Path) -> None:
+        self.reach("link")
+        os.link(source, target)
+
+    def _wrap_paths(self) -> None:
+        """What the first start uses."""
+
+        def stepping(name: str, method: Callable[..., None]) -> Callable[..., None]:
+            def changing(path: Path, *args: Any, **options: Any) -> None:
+                self.reach(name)
+                method(path, *args, **options)
+
+            return changing
+
+        Path.mkdir = stepping("mkdir", Path.mkdir)  # type: ignore[method-assign]  # from outside, in a process that is there to die
+        Path.unlink = stepping("unlink", Path.unlink)  # type: ignore[method-assign]  # likewise
 
     # -- transactions -------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from entrepot.bootstrap.context import open_context
 from entrepot.capabilities.content import uploading
 from entrepot.capabilities.content.uploading import Chunk
+from entrepot.capabilities.context import Context
 from entrepot.capabilities.instances.namespaces import CreateNamespace, create_namespace
 from entrepot.capabilities.operations import collector, doctor, expiry, reconcile
 from entrepot.config import Settings, Source, load, parse_assignments
@@ -50,6 +51,7 @@ class World(Registry):
     folder: Path = Path()
     url: str = ""
     memory: dict[str, Any] = field(default_factory=dict)  # what the client knows: acknowledged
+    lost: frozenset[str] = frozenset()  # digests whose bytes are gone: nobody asks for them
 
     # -- the client ---------------------------------------------------------------------------------------------------
 
@@ -109,6 +111,11 @@ class World(Registry):
         """What clients can see, and the counts that lists show."""
         return await self.ctx.db.read(_served)
 
+    async def pull_blob(self, path: str, digest: str) -> bytes:
+        if digest in self.lost:
+            return b""
+        return await Registry.pull_blob(self, path, digest)
+
     async def pull_everything(self) -> None:
         """Every tag, manifest and blob that is shown, by its bytes."""
         for name, shown in (await self.served()).items():
@@ -129,18 +136,22 @@ class World(Registry):
             if found.code not in allowed
         ]
         for row in await self.ctx.db.read(lambda conn: conn.execute(sa.select(schema.blobs)).all()):
-            if row.state == "live":
+            if row.state == "live" and row.digest not in self.lost:
                 wrong += _damage(self.ctx.blobs, row)
         return wrong
 
     async def clean_up(self) -> None:
         """A week later expiry, collector and reconciliation have run, with hardly a delay."""
         await self.age()
-        tiny = settings_for(self.folder, self.url, delay="0s", keep="0s")
-        ctx = replace(self.ctx, settings=tiny)
+        ctx = self.hurried()
         await expiry.expire_sessions(ctx)
         await collector.collect(ctx)
         await reconcile.reconcile(ctx, settle_seconds=0.0)
+
+    def hurried(self) -> Context:
+        """Where nothing has to wait."""
+        tiny = settings_for(self.folder, self.url, delay="0s", keep="0s")
+        return replace(self.ctx, settings=tiny)
 
     async def leftovers(self) -> list[str]:
         """What is there although nothing needs it any more."""

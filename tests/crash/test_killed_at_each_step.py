@@ -5,26 +5,13 @@ not at all, and a client that goes on gets to the same end; once time has passed
 """
 
 import json
-from pathlib import Path
-from typing import Any
 
 import pytest
+from crash_course import Told, spread, telling
 from crash_scenarios import SCENARIOS
 
 pytestmark = pytest.mark.crash
 QUICK_STEPS = 8  # of a scenario, in `make test`
-
-
-class Told:
-    """What the processes of a deployment told."""
-
-    def __init__(self, folder: Path) -> None:
-        file = folder / "told"
-        text = file.read_text() if file.exists() else ""
-        self._lines = [json.loads(line) for line in text.splitlines()]
-
-    def all(self, name: str) -> list[Any]:
-        return [line[name] for line in self._lines if name in line]
 
 
 class Course:
@@ -43,18 +30,21 @@ class Course:
         assert told.all("faults") == [[], [], []]
         (self.end,), (self.swept,) = told.all("finished"), told.all("swept")
 
+    def _child(self, role: str, deployment, **more) -> int:
+        return self.nursery.run(role, *deployment, scenario=self.name, **more)
+
     def _run(self, role: str, deployment, **more) -> None:
-        code = self.nursery.run(role, *deployment, self.name, **more)
+        code = self._child(role, deployment, **more)
         assert code == 0, f"{role} ended with {code}:\n{self.nursery.log()}"
 
     def kill(self, step: int, *, power: bool) -> list[str]:
         """Run it again, killed at the step; what was wrong afterwards."""
         deployment = self.deployments.new(self.prepared)
-        code = self.nursery.run("act", *deployment, self.name, deadly=step, power=power)
+        code = self._child("act", deployment, deadly=step, power=power)
         if code != -9:
             return [f"ended with {code}: {self.nursery.log()}"]
         done = len(Told(deployment[0]).all("done"))
-        code = self.nursery.run("look", *deployment, self.name, power=power)
+        code = self._child("look", deployment, power=power)
         if code:
             return [f"the restart ended with {code}: {self.nursery.log()}"]
         wrong = self._wrong(Told(deployment[0]), done)
@@ -74,16 +64,6 @@ class Course:
         return wrong
 
 
-def telling(steps: list[str]) -> list[int]:
-    """Without steps before which nothing changed on the disk since the step before: killed there, the same is left."""
-    return [
-        number
-        for number, name in enumerate(steps, 1)
-        if name != "before the transaction" or number in (1, len(steps))
-        if (name, steps[number - 2 : number - 1]) != ("pwrite", ["pwrite half done"])
-    ]
-
-
 def broken_by_kills(course: Course, steps: list[int], *, power: bool = False) -> str:
     """What was wrong after which kill; empty if nothing was."""
     broken = {}
@@ -91,11 +71,6 @@ def broken_by_kills(course: Course, steps: list[int], *, power: bool = False) ->
         if wrong := course.kill(step, power=power):
             broken[f"{step} {course.steps[step - 1]}"] = wrong
     return json.dumps(broken, indent=1) if broken else ""
-
-
-def spread(steps: list[int], most: int) -> list[int]:
-    """So many of them, evenly."""
-    return steps[:: max(1, -(-len(steps) // most))]
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

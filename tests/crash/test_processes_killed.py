@@ -1,11 +1,8 @@
 """`entrepot serve` as it runs, and SIGKILL for its supervisor, its worker, one of its servers, or all of them at random moments."""
 
-import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +11,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from crash_clients import Pusher, check_everything_acknowledged
+from crash_clients import Pusher, check_doctor, check_everything_acknowledged
 from started import Started, operating
 
 from entrepot.capabilities.instances.namespaces import CreateNamespace, create_namespace
@@ -81,15 +78,6 @@ def finished(pushers: list[Pusher], stop: threading.Event) -> None:
         assert not pusher.is_alive()
         if pusher.error is not None:
             raise pusher.error
-
-
-def check_doctor(registry: Started) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "entrepot", "doctor", "--json"],
-        env=registry.environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads(done.stdout)["sound"], done.stdout
 
 
 def test_the_children_of_a_killed_supervisor_end_and_the_next_starts_at_once(registry):
