@@ -48,7 +48,7 @@ QUICK = settings(
     max_examples=150, deadline=None, derandomize=True, database=None,
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
-LONG = settings(QUICK, max_examples=20000, derandomize=False)
+LONG = settings(QUICK, max_examples=5000, derandomize=False)
 
 
 def judge(data: bytes, outcome: Outcome) -> None:
