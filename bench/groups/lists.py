@@ -126,8 +126,9 @@ def _list(
     authorization = client.authorization(repository, "pull")
     headers = {"Authorization": authorization} if authorization else {}
     answer = client.expect(200, client.send("GET", path, headers))
-    if _entries(kind, answer.body) != list(names[start : start + PAGE]):
-        raise BadAnswer("probe: another page than was asked for")
+    found, wanted = _entries(kind, answer.body), list(names[start : start + PAGE])
+    if found != wanted:
+        raise BadAnswer(f"probe: {len(found)} entries in another order or place than {wanted[0]}…")
     request = request_head("GET", path, server.target.netloc, **headers).decode()
     job = Requests(server.target, request, len(answer.body), 1, run.settings.seconds)
     return request_values(measured([job], server, servers, run.settings.seconds + 30))
