@@ -30,7 +30,7 @@ from entrepot.capabilities.operations import (
     reconcile,
     undelete,
 )
-from entrepot.metadata import counters, schema
+from entrepot.metadata import collection, counters, inventory, schema, uploads
 from entrepot.metadata.database import Connection, now
 from entrepot.model.access import SYSTEM
 from entrepot.model.content import UploadSession
@@ -73,10 +73,16 @@ async def with_idle_uploads(world: World) -> None:
 
 async def expire(world: World) -> None:
     await expiry.expire_sessions(world.ctx)
-    left = await world.ctx.db.read(
-        lambda conn: conn.execute(sa.select(schema.upload_sessions.c.id)).scalars().all()
-    )
-    assert set(left) <= {world.memory["start"]}
+    assert await world.ctx.db.read(_idle) == []
+
+
+def _idle(conn: Connection) -> list[UploadSession]:
+    """Sessions that should be closed."""
+    hour_ago = collection.past(conn, 3600.0)
+    return [
+        *uploads.idle_since(conn, hour_ago, limit=9),
+        *inventory.sessions_of_deleted(conn, hour_ago, limit=9),
+    ]
 
 
 EXPIRE = Scenario(

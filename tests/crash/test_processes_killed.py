@@ -45,14 +45,15 @@ def children(registry: Started, kind: str = "") -> list[int]:
     """Process ids of the supervisor's living children."""
     pid = registry.process.pid
     found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in found if f"_child\0{kind}".encode() in _command(int(child))]
+    short = kind.replace("server", "srv")
+    return [int(child) for child in found if _command(int(child)).startswith(f"entrepot {short}")]
 
 
-def _command(pid: int) -> bytes:
+def _command(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
+        return Path(f"/proc/{pid}/comm").read_text()
     except (FileNotFoundError, ProcessLookupError):
-        return b""
+        return ""
 
 
 def wait_for(what: Callable[[], Any], *, seconds: float = 60) -> Any:
@@ -90,7 +91,7 @@ def test_the_children_of_a_killed_supervisor_end_and_the_next_starts_at_once(reg
     registry.process.wait()
     registry.start()
 
-    wait_for(lambda: not any(b"_child" in _command(pid) for pid in orphans))
+    wait_for(lambda: not any(_command(pid).startswith("entrepot ") for pid in orphans))
     finished(pushers, stop)
     check_everything_acknowledged(registry, pushers)
     check_doctor(registry)
