@@ -128,11 +128,10 @@ class Connection(Stream):
 
     def _take(self, data: bytes) -> None:
         cycle = self.cycle
-        if cycle is None:
+        if cycle is None and not self._waiting:
             self._take_head(data)
             return
-        body = cycle.body
-        if body is not None and not body.complete:
+        if cycle is not None and (body := cycle.body) is not None and not body.complete:
             data = body.feed(data)
             self._body_arrived(cycle, body)
         if data:
@@ -162,10 +161,10 @@ class Connection(Stream):
         """The client sends no more. It may still read, so an answer in progress goes on."""
         self._end_seen = True
         self.pause_reading()
-        if self.cycle is None:
-            self.close()
-        else:
+        if self.cycle is not None:
             self.cycle.client_gone()
+        elif not self._waiting:
+            self.close()
 
     # Heads
 
@@ -201,8 +200,10 @@ class Connection(Stream):
         self._pace.reset()
         cycle = self.cycle = Cycle(self, request, body)
         self.serving.in_flight += 1
+        if body is None and rest:
+            self._take(rest)  # of a later request: laid by before this one is answered at once
         cycle.start()
-        if rest:
+        if body is not None and rest:
             self._take(rest)
 
     # Answers
@@ -217,21 +218,31 @@ class Connection(Stream):
             return
         if self._parser is not None:
             self._parser.reset()
-        data, self._waiting = self._waiting, b""
         self.deadline = self.serving.now + self.serving.limits.idle_seconds
+        if self._waiting:
+            # In a turn of its own: requests that are answered at once would nest, and a long pipeline keep others waiting.
+            self.loop.call_soon(self._next_head)
+        elif self._end_seen:
+            self.close()
+        else:
+            self.resume_reading()
+
+    def _next_head(self) -> None:
+        """Go on with a pipeline's bytes that waited for the answer before."""
+        if self.closed or self._discarded is not None:
+            return
+        data, self._waiting = self._waiting, b""
         try:
-            if data:
-                self._take_head(data)
+            self._take_head(data)
         except BadRequest as refusal:
             self._refuse(refusal.status)
             return
-        if self._end_seen:
-            if self.cycle is None:
-                self.close()
-            else:
-                self.cycle.client_gone()
-        else:
+        if not self._end_seen:
             self.resume_reading()
+        elif self.cycle is not None:
+            self.cycle.client_gone()
+        elif not self._waiting:
+            self.close()
 
     def _refuse(self, status: int) -> None:
         """The input makes no sense (any more): say so if nothing was said yet, then close."""

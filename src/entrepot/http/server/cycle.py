@@ -7,6 +7,7 @@ from urllib.parse import unquote_to_bytes
 
 from entrepot.http.bodies import EXTENSION, BodyTooLarge, ClientDisconnected, Event, Scope, Sink
 from entrepot.http.server.body import RequestBody
+from entrepot.http.server.eager import begin
 from entrepot.http.server.request import Request
 from entrepot.http.server.response import CONTINUE, LAST_CHUNK, ResponseHead, WrongResponse
 from entrepot.http.server.sendfile import FileRange, send_file
@@ -43,6 +44,7 @@ class Cycle:
         self._pending_head = b""
         self._sent = 0
         self._waiters: list[asyncio.Future[None]] = []
+        self._task: asyncio.Task[None] | None = None
         self.scope = self._make_scope()
 
     def _make_scope(self) -> Scope:
@@ -70,9 +72,13 @@ class Cycle:
         }
 
     def start(self) -> None:
-        """Run the application in a task of its own."""
-        self._task = self._connection.loop.create_task(self._run())
-        self._serving.tasks.add(self._task)
+        """Run the application: without a body to wait for, at once as far as it comes; the rest in a task of its own."""
+        loop = self._connection.loop
+        self._task = (
+            begin(self._run(), loop) if self.body is None else loop.create_task(self._run())
+        )
+        if self._task is not None:
+            self._serving.tasks.add(self._task)
 
     async def _run(self) -> None:
         """Call the application and settle what it leaves unsettled."""
@@ -88,7 +94,8 @@ class Cycle:
         finally:
             if not self.complete:
                 self._settle()
-            serving.tasks.discard(self._task)
+            if self._task is not None:
+                serving.tasks.discard(self._task)
             if serving.stopping:
                 serving.on_closed()
             # The scope's extension refers to us: free both now, not in the garbage collector.

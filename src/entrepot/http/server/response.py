@@ -49,13 +49,13 @@ class ResponseHead:
         self.chunked = self.silent = False
         self._lines = [_STATUS_LINES[status]]
         self._expected = 2 + _PREAMBLE_LINES
+        lines = self._lines
         for name, value in headers:
-            lower = name.lower()
-            if lower in _OURS:
-                self._own(lower, value)
+            if name in _OURS or (lower := name.lower()) in _OURS:
+                self._own(name.lower(), value)
             else:
-                self._lines += (lower, b": ", value, b"\r\n")
-                self._expected += 1
+                lines.append(b"%b: %b\r\n" % (lower, value))
+        self._expected += len(lines) - 1
 
     def _own(self, name: bytes, value: bytes) -> None:
         """The application's word on what the server is responsible for."""
