@@ -1,4 +1,4 @@
-"""`<data>/run`: sockets and files that live no longer than the processes. Light: the supervisor imports it."""
+"""`<data>/run`: sockets and files that live no longer than the processes."""
 
 import os
 import socket

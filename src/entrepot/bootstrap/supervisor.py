@@ -1,34 +1,44 @@
-"""`entrepot serve`: binds the sockets, starts server and worker processes, starts those again that die, stops them all.
+"""`entrepot serve`: forks server and worker processes, starts those again that die, stops them all.
 
-Imports nothing heavy: it lives as long as they do and holds only sockets and pipes.
+Whoever runs it imports the program first: what is imported once is the memory of all processes, and one that is started again is there
+at once. It never has a thread, an event loop or an open database, so that a fork inherits sockets, pipes and code, and nothing else.
 """
 
+import gc
 import json
+import multiprocessing
 import os
 import selectors
 import signal
 import socket
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing.context import ForkProcess
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from entrepot.bootstrap.child import Link
 
 RESTART_SECONDS = 1.0
 LONGEST_RESTART_SECONDS = 30.0
 TURN_SECONDS = 0.2
 STEADY_SECONDS = 60.0  # a child that lived so long starts again without waiting
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_FORK: Final = multiprocessing.get_context("fork")
+Body: TypeAlias = Callable[[Link], None]
 
 
 @dataclass(slots=True)
 class Child:
-    """One child process and how to start it again."""
+    """One child process and how to start it again. `sockets`: all that it listens on; others of the supervisor's it lets go of."""
 
     name: str
-    arguments: Sequence[str]
+    body: Body
     sockets: Sequence[socket.socket] = ()
-    admin: Sequence[socket.socket] = ()  # the operator's
-    process: subprocess.Popen[bytes] | None = None
+    process: ForkProcess | None = None
     said: bytes = b""  # of its one line, so far
     is_ready: bool = False
     started_at: float = 0.0
@@ -40,7 +50,6 @@ class Child:
 class Supervisor:
     """Runs until a signal, or until a child cannot be started the first time. `announce` gets the lines a child wants shown."""
 
-    command: Sequence[str]  # program and options that every child is started with
     announce: Callable[[Sequence[str]], None]
     grace_seconds: float
     children: list[Child] = field(default_factory=list)
@@ -48,9 +57,12 @@ class Supervisor:
     _life: tuple[int, int] = field(default_factory=os.pipe)
     _pipes: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
 
+    def add(self, children: Iterable[Child]) -> None:
+        """Take them on, without starting them."""
+        self.children.extend(children)
+
     def begin(self, child: Child) -> None:
         """Start it; whether it gets ready is for `run` to see to."""
-        self.children.append(child)
         self._spawn(child)
 
     def start(self, child: Child) -> bool:
@@ -83,8 +95,13 @@ class Supervisor:
         for child in self.children:
             process = child.process
             # One that is not ready yet would die of it, and has just read what there is to read.
-            if child.is_ready and process is not None and process.poll() is None:
-                process.send_signal(signal.SIGHUP)
+            if (
+                child.is_ready
+                and process is not None
+                and process.pid is not None
+                and process.is_alive()
+            ):
+                os.kill(process.pid, signal.SIGHUP)
 
     def _ask_to_stop(self) -> None:
         self.is_stopping = True
@@ -92,23 +109,30 @@ class Supervisor:
     def _spawn(self, child: Child) -> None:
         reading, writing = os.pipe()
         child.is_ready, child.said, child.restart_at = False, b"", None
-        main = [sock.fileno() for sock in child.sockets]
-        admin = [sock.fileno() for sock in child.admin]
-        options = [f"--socket={n}" for n in main] + [f"--admin={n}" for n in admin]
-        child.process = subprocess.Popen(  # noqa: S603  (our own program, arguments made here)
-            [
-                *self.command,
-                *child.arguments,
-                f"--status={writing}",
-                f"--life={self._life[0]}",
-                *options,
-            ],
-            pass_fds=(*main, *admin, writing, self._life[0]),
-            stdin=subprocess.DEVNULL,
-        )
+        sys.stdout.flush()
+        sys.stderr.flush()
+        gc.freeze()  # what is there now is nobody's garbage: a collection in a child would only copy its pages
+        child.process = _FORK.Process(target=self._live, args=(child, writing), name=child.name)
+        with _signals_held():  # until the child has its own handlers
+            child.process.start()
         os.close(writing)
         child.started_at = time.monotonic()
         self._pipes.register(reading, selectors.EVENT_READ, child)
+
+    def _live(self, child: Child, status: int) -> None:
+        """In the child: let go of what is the supervisor's and the other children's, then be what it is."""
+        os.close(self._life[1])  # held by whoever must be outlived
+        for key in self._pipes.get_map().values():
+            os.close(key.fd)
+        self._pipes.close()
+        for sock in {sock for other in self.children for sock in other.sockets}:
+            if sock not in child.sockets:
+                sock.close()
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        _name_process(f"entrepot {child.name.replace('server', 'srv')}")
+        child.body(Link(status, self._life[0]))
 
     def _listen(self, seconds: float) -> None:
         """Take what children say within that time; a pipe's end closes it."""
@@ -134,32 +158,47 @@ class Supervisor:
             return
         if not _has_ended(child) or child.process is None:
             return
+        ended, child.process = child.process, None
         lived = time.monotonic() - child.started_at
         child.failures = 0 if lived >= STEADY_SECONDS else child.failures + 1
         pause = min(RESTART_SECONDS * 2 ** (child.failures - 1), LONGEST_RESTART_SECONDS)
         child.restart_at = time.monotonic() + (pause if child.failures else 0.0)
         child.is_ready = False
-        code = child.process.returncode
-        sys.stderr.write(f"{child.name} process ended with code {code}; starting it again\n")
+        sys.stderr.write(
+            f"{child.name} process ended with code {ended.exitcode}; starting it again\n"
+        )
+        ended.close()
 
     def stop(self) -> int:
         """Ask all, wait for the grace, then kill what is left."""
         living = [c.process for c in self.children if c.process is not None]
         for process in living:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
+            process.terminate()
         deadline = time.monotonic() + self.grace_seconds + 5.0
         for process in living:
-            try:
-                process.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
+            process.join(max(0.1, deadline - time.monotonic()))
+            if process.exitcode is None:
                 process.kill()
-                process.wait()
+                process.join()
         return 0
 
 
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+
+
+def _name_process(name: str) -> None:
+    """What `ps` and `top` show as its command."""
+    Path("/proc/self/comm").write_text(name[:15], encoding="ascii")
+
+
 def _has_ended(child: Child) -> bool:
-    return child.process is not None and child.process.poll() is not None
+    return child.process is not None and child.process.exitcode is not None
 
 
 def _has_terminal() -> bool:

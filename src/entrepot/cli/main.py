@@ -21,7 +21,6 @@ LAZY = {
     "migrate": "entrepot.cli.migrate",
     "serve": "entrepot.cli.serve",
     "worker": "entrepot.cli.serve",
-    "_child": "entrepot.cli.serve",
 }
 
 

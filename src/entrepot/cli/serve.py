@@ -1,4 +1,4 @@
-"""`entrepot serve` and `entrepot worker`, and the hidden commands their processes run."""
+"""`entrepot serve` and `entrepot worker`."""
 
 import dataclasses
 import socket
@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 
 import click
 
-from entrepot.bootstrap.child import Link
 from entrepot.bootstrap.run_folder import bind_admin, prepare_run_folder, remove_admin
 from entrepot.bootstrap.supervisor import Child, Supervisor
 from entrepot.cli.config import settings_of
@@ -27,7 +26,7 @@ def serve(source: Source, listen: str | None) -> None:
         source = dataclasses.replace(source, flags={**source.flags, "http.listen": listen})
     settings = settings_of(source)
     settings.data.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    sys.exit(_supervise(settings, source))
+    sys.exit(_supervise(settings))
 
 
 @click.command()
@@ -36,76 +35,52 @@ def worker(source: Source) -> None:
     """Run background work only, beside servers elsewhere (jobs.embedded = false there)."""
     settings = settings_of(source)
     settings.data.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    supervisor = _supervisor(settings, source)
+    supervisor = _supervisor(settings)
     supervisor.handle_signals()
     prepare_run_folder(settings, ["worker"])
     admin = _bind_admin_if_free(settings)
-    child = Child("worker", ["_child", "worker"], admin=admin)
+    child = _child(settings, "worker", [], admin)
+    supervisor.add([child])
     started = supervisor.start(child)
     code = supervisor.run() if started else supervisor.stop() or int(not supervisor.is_stopping)
     remove_admin(admin)
     sys.exit(code)
 
 
-@click.command("_child", hidden=True)
-@click.argument("kind", type=click.Choice(["server", "worker"]))
-@click.option("--status", type=int, required=True)
-@click.option("--life", type=int, required=True)
-@click.option("--number", type=int)
-@click.option("--socket", "main", type=int, multiple=True)
-@click.option("--admin", type=int, multiple=True)
-@click.pass_obj
-def _child(  # noqa: PLR0917  (click's order)
-    source: Source,
-    kind: str,
-    number: int | None,
-    status: int,
-    life: int,
-    main: tuple[int, ...],
-    admin: tuple[int, ...],
-) -> None:
-    """One process under the supervisor."""
-    from entrepot.bootstrap.processes import run_process  # noqa: PLC0415  (heavy; not for the supervisor)
+def _supervisor(settings: Settings) -> Supervisor:
+    return Supervisor(announce=_announce, grace_seconds=settings.http.grace.seconds)
+
+
+def _child(
+    settings: Settings, name: str, main: Sequence[socket.socket], admin: Sequence[socket.socket]
+) -> Child:
+    # Heavy, and wanted before the first fork.
+    from entrepot.bootstrap.processes import run_process  # noqa: PLC0415
     from entrepot.bootstrap.server import Sockets  # noqa: PLC0415
 
-    sockets = Sockets(_opened(main), _opened(admin))
-    name = kind if number is None else f"{kind}-{number}"
-    run_process(settings_of(source), name, Link(status, life), sockets)
+    sockets = Sockets(main, admin)
+    return Child(name, lambda link: run_process(settings, name, link, sockets), [*main, *admin])
 
 
-def _opened(descriptors: Sequence[int]) -> list[socket.socket]:
-    return [socket.socket(fileno=number) for number in descriptors]
-
-
-def _supervisor(settings: Settings, source: Source) -> Supervisor:
-    command = [sys.executable, "-m", "entrepot"]
-    if source.config_file is not None:
-        command += ["--config", str(source.config_file)]
-    for name, value in source.flags.items():
-        command += ["--set", f"{name}={value}"]
-    return Supervisor(command, announce=_announce, grace_seconds=settings.http.grace.seconds)
-
-
-def _supervise(settings: Settings, source: Source) -> int:
-    supervisor = _supervisor(settings, source)
+def _supervise(settings: Settings) -> int:
+    supervisor = _supervisor(settings)
     supervisor.handle_signals()
-    sock = _bound(str(settings.http.listen), lambda at: bind(at, reuse_port=False))
-    servers = range(settings.http.workers)
+    main = [_bound(str(settings.http.listen), lambda at: bind(at, reuse_port=False))]
+    servers = [f"server-{number}" for number in range(settings.http.workers)]
     workers = ["worker"] if settings.jobs.embedded else []
-    prepare_run_folder(settings, [*(f"server-{number}" for number in servers), *workers])
+    prepare_run_folder(settings, [*servers, *workers])
     admin = [_bound(str(settings.admin_listen), bind_admin)]
     try:
+        first, *others = (_child(settings, name, main, admin) for name in servers)
+        others += [_child(settings, name, [], []) for name in workers]
+        supervisor.add([first, *others])
         # The first brings the database up to date and makes the first start; the others come beside each other.
-        first, *others = (
-            Child(f"server {n}", ["_child", "server", f"--number={n}"], [sock], admin)
-            for n in servers
-        )
         if not supervisor.start(first):
             if not supervisor.is_stopping:
                 click.echo("the registry could not be started", err=True)
             return supervisor.stop() or int(not supervisor.is_stopping)
         click.echo(f"entrepot is listening on {_url(settings)}")
-        for child in (*others, *(Child(name, ["_child", "worker"]) for name in workers)):
+        for child in others:
             supervisor.begin(child)
         return supervisor.run()
     finally:
