@@ -8,11 +8,11 @@ import getpass
 import logging
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any, Never, TypeVar
 
 import click
 import structlog
+from msgspec.structs import replace
 
 from entrepot.bootstrap.context import open_local
 from entrepot.capabilities.access.sealing import MasterKeyUnusable, SealBroken

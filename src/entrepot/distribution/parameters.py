@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from entrepot.capabilities.content.pulling import Page
 from entrepot.capabilities.content.uploading import Chunk
@@ -30,6 +31,7 @@ def query_of(request: Request) -> dict[str, list[str]]:
         raise ValueInvalid("query", str(error)) from error
 
 
+@lru_cache(maxsize=4096)
 def digest_of(text: str) -> Digest:
     """Raises DigestInvalid."""
     try:
@@ -38,6 +40,7 @@ def digest_of(text: str) -> Digest:
         raise DigestInvalid(text[:200]) from error
 
 
+@lru_cache(maxsize=4096)
 def reference_of(text: str) -> Digest | str:
     """A digest or a tag. Raises DigestInvalid, TagInvalid."""
     try:

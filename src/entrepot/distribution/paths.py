@@ -4,21 +4,24 @@ The raw path is split before it is decoded, so an encoded slash never makes or h
 """
 
 import re
-from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
+
+from msgspec import Struct
 
 from entrepot.model.errors import NameInvalid
 from entrepot.oci.reference import NameSyntaxError, RepositoryName
 
 _UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
+_USUAL = 512  # bytes: what is longer is not remembered
 NAME_WORDS = (
     "<namespace>/<repository>: lower-case letters and digits with separators . _ __ - inside, at least two"
     " components, at most 255 characters"
 )
 
 
-class Kind(Enum):
+class Kind(StrEnum):
     """What a path names."""
 
     BASE = "base"  # /v2/
@@ -31,8 +34,7 @@ class Kind(Enum):
     UPLOAD = "upload"
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
+class Path(Struct, frozen=True):
     """A parsed path. `argument`: tag or digest, upload id; as text, not checked further."""
 
     kind: Kind
@@ -40,8 +42,12 @@ class Path:
     argument: str = ""
 
 
-def parse_path(raw: bytes) -> Path | None:  # noqa: PLR0911  (a table: one return a kind)
+def parse_path(raw: bytes) -> Path | None:
     """What the path names; None: nothing that the specification has. Raises NameInvalid."""
+    return _known(raw) if len(raw) <= _USUAL else _parse(raw)
+
+
+def _parse(raw: bytes) -> Path | None:  # noqa: PLR0911  (a table: one return a kind)
     if raw in (b"/v2/", b"/v2"):
         return Path(Kind.BASE)
     if raw == b"/v2/_catalog":
@@ -61,6 +67,10 @@ def parse_path(raw: bytes) -> Path | None:  # noqa: PLR0911  (a table: one retur
         case [*name, "manifests", reference] if reference:
             return Path(Kind.MANIFEST, _name(name), reference)
     return None
+
+
+# Clients ask for the same few paths again and again, and a path means the same for everybody.
+_known = lru_cache(maxsize=4096)(_parse)
 
 
 def _name(components: list[str]) -> RepositoryName:

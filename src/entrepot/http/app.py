@@ -71,7 +71,8 @@ class Application:
         began = time.perf_counter()
         request = Request(scope, receive, request_id=f"{self._prefix}{next(self._numbers):08x}")
         CURRENT_REQUEST.set(request)
-        request.believe(self._proxies)
+        if self._proxies:
+            request.believe(self._proxies)
         status, size = 499, 0
         try:
             answer = await self._answer(request)

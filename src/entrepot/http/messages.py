@@ -79,7 +79,7 @@ class Request:
     def believe(self, proxies: Iterable[Network]) -> None:
         """Take client, scheme and authority from X-Forwarded-* if the connection comes from a trusted proxy."""
         networks = tuple(proxies)
-        if not networks or not _inside(self.client, networks):
+        if not _inside(self.client, networks):
             return
         for hop in reversed(self.header(b"x-forwarded-for").split(",")):
             address = hop.strip()

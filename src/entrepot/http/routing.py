@@ -7,6 +7,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from entrepot.model.tenancy import Instance
@@ -35,12 +36,6 @@ class Route:
     hosts: frozenset[HostKind]
     path: bytes
     wire: Wire
-
-    def matches(self, kind: HostKind, path: bytes) -> bool:
-        """Whether the route takes the request."""
-        if kind not in self.hosts:
-            return False
-        return path == self.path or (self.path.endswith(b"/") and path.startswith(self.path))
 
 
 _EVERYWHERE = frozenset(HostKind)
@@ -80,17 +75,37 @@ class HostTable:
         return HostKind.UNKNOWN, None
 
 
+# By kind: whole paths, and beginnings that end in a slash.
+_WHOLE: Final = {kind: {r.path: r.wire for r in ROUTES if kind in r.hosts} for kind in HostKind}
+_BEGINNINGS: Final = {
+    kind: tuple((path, wire) for path, wire in whole.items() if path.endswith(b"/"))
+    for kind, whole in _WHOLE.items()
+}
+
+
 def find_route(kind: HostKind, path: bytes) -> Wire | None:
     """Who answers this path at a host of that kind; None: nobody."""
-    for route in ROUTES:
-        if route.matches(kind, path):
-            return route.wire
-    return None
+    for beginning, wire in _BEGINNINGS[kind]:
+        if path.startswith(beginning):
+            return wire
+    return _WHOLE[kind].get(path)
+
+
+_LONGEST_ADDRESS: Final = 80  # an IPv6 address with a zone
 
 
 def _is_address(host: str) -> bool:
-    if not host or (host[0] not in "0123456789" and ":" not in host):
+    if (
+        not host
+        or len(host) > _LONGEST_ADDRESS
+        or (host[0] not in "0123456789" and ":" not in host)
+    ):
         return False
+    return _parses_as_address(host)
+
+
+@lru_cache(maxsize=1024)
+def _parses_as_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
     except ValueError:

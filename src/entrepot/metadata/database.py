@@ -132,7 +132,13 @@ class Database:
 
         SQLite runs it on the event loop while that takes under a millisecond (p99), else in a thread; PostgreSQL in a thread.
         """
-        rows = await self.points(prepared, parameters)
+        backend = self._backend
+        backend.guard.refuse_nesting()
+        rows = backend.points_here(prepared, parameters)
+        if rows is None:
+            rows = await self._points_elsewhere(prepared, parameters)
+        else:
+            backend.statistics.points_on_loop += 1
         return rows[0] if rows else None
 
     async def points(self, prepared: Prepared, parameters: Mapping[str, object]) -> Rows:
@@ -140,9 +146,13 @@ class Database:
         backend = self._backend
         backend.guard.refuse_nesting()
         rows = backend.points_here(prepared, parameters)
-        if rows is not None:
-            backend.statistics.add("points", "statements")
-            return rows
+        if rows is None:
+            return await self._points_elsewhere(prepared, parameters)
+        backend.statistics.points_on_loop += 1
+        return rows
+
+    async def _points_elsewhere(self, prepared: Prepared, parameters: Mapping[str, object]) -> Rows:
+        backend = self._backend
         backend.statistics.add("points", "statements", "thread_hops")
         return await asyncio.wrap_future(backend.submit_points(prepared, parameters))
 

@@ -32,13 +32,19 @@ from entrepot.model.ids import (
 )
 from entrepot.model.tenancy import Namespace
 
+
+def _bare(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    return sa.type_coerce(column, sa.types.NullType())
+
+
 _REPOSITORY = (
     repositories.c.id,
     repositories.c.namespace_id,
     namespaces.c.tenant_id,
     namespaces.c.name,
     repositories.c.name.label("path"),
-    sa.func.coalesce(repositories.c.is_public, namespaces.c.is_public).label("public"),
+    # As the driver gives them, here and below: no work of SQLAlchemy's types for each row.
+    _bare(sa.func.coalesce(repositories.c.is_public, namespaces.c.is_public)).label("public"),
 )
 _REPOSITORY_WIDTH = len(_REPOSITORY)
 _MANIFEST = (
@@ -46,7 +52,7 @@ _MANIFEST = (
     manifests.c.digest,
     manifests.c.media_type,
     manifests.c.size,
-    manifests.c.payload,
+    _bare(manifests.c.payload).label("payload"),
 )
 _NAMED = (
     repositories.c.instance_id == sa.bindparam("instance"),

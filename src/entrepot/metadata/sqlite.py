@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
-from resource import RUSAGE_THREAD, getrusage
 from typing import Literal, TypeVar
 
 import sqlalchemy as sa
@@ -16,7 +15,7 @@ from entrepot.metadata.link import Crew, DatabaseMisuse, Guard, Link, make_engin
 from entrepot.metadata.prepared import Prepared, compile_select
 from entrepot.metadata.sqlite_file import Turn, code_of, connect, create, is_busy, meaning
 from entrepot.metadata.sqlite_writer import Writer
-from entrepot.metadata.statistics import Latency, Statistics
+from entrepot.metadata.statistics import DiskReads, Latency, Statistics
 from entrepot.model.errors import StorageUnavailable
 
 T = TypeVar("T")
@@ -34,7 +33,7 @@ class SqliteBackend:
         self._path = path
         self.guard = Guard()
         self.statistics = Statistics()
-        self.latency = Latency()
+        self.latency = Latency(DiskReads().are_new)
         self._writing = self._engine(is_writer=True)
         self._reading = self._engine(is_writer=False)
         self._hot = connect(path, busy_seconds=0.0)
@@ -113,11 +112,9 @@ class SqliteBackend:
         self, raw: sqlite3.Connection, prepared: Prepared, parameters: Mapping[str, object]
     ) -> Rows:
         bound = prepared.bind(parameters)
-        read = getrusage(RUSAGE_THREAD).ru_inblock
         started = time.perf_counter()
         rows: Rows = raw.execute(prepared.sql, bound).fetchall()
-        seconds = time.perf_counter() - started
-        self.latency.observe(seconds, waited=getrusage(RUSAGE_THREAD).ru_inblock != read)
+        self.latency.observe(time.perf_counter() - started)
         return rows if prepared.out is None else [prepared.row(row) for row in rows]
 
     def submit_points(self, prepared: Prepared, parameters: Mapping[str, object]) -> "Future[Rows]":

@@ -1,7 +1,9 @@
 """What the database did, counted: for tests that bound the SQL of a request, and for metrics."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from resource import RUSAGE_THREAD, getrusage
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class Statistics:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._totals = dict.fromkeys(Counts.__slots__, 0)
+        self.points_on_loop = 0  # the event loop's own, without a lock; each is one statement
 
     def add(self, *names: str) -> None:
         """Count one of each, by the field names of `Counts`."""
@@ -41,7 +44,21 @@ class Statistics:
     def counts(self) -> Counts:
         """The totals now."""
         with self._lock:
-            return Counts(**self._totals)
+            totals = dict(self._totals)
+        totals["points"] += self.points_on_loop
+        totals["statements"] += self.points_on_loop
+        return Counts(**totals)
+
+
+class DiskReads(threading.local):
+    """Whether this thread had to read from the disk."""
+
+    _blocks = 0
+
+    def are_new(self) -> bool:
+        """Since this was asked last."""
+        before, self._blocks = self._blocks, getrusage(RUSAGE_THREAD).ru_inblock
+        return self._blocks != before
 
 
 class Latency:
@@ -53,20 +70,22 @@ class Latency:
     WINDOW = 512  # verdicts look at so many calls
     SLOW_SECONDS = 0.001
 
-    def __init__(self) -> None:
+    def __init__(self, waited: Callable[[], bool] = lambda: True) -> None:
+        """`waited`: whether the long call just made waited for the disk."""
+        self._waited = waited
         self.buckets = [0] * 24  # bucket i: at most 2**i microseconds; the last: all longer ones
         self._seen = 0
         self._slow = 0
         self.is_slow = False
 
-    def observe(self, seconds: float, *, waited: bool = True) -> None:
+    def observe(self, seconds: float) -> None:
         """Add one call. `is_slow` turns true once over 1 % of a window took over 1 ms, false after a window that did not.
 
-        `waited` False: it did not wait for the disk but for a processor, which no thread would help.
+        What `waited` denies waited for a processor, which no thread would help.
         """
         self.buckets[min(int(seconds * 1e6).bit_length(), 23)] += 1
         self._seen += 1
-        if waited and seconds > self.SLOW_SECONDS:
+        if seconds > self.SLOW_SECONDS and self._waited():
             self._slow += 1
             if self._slow * 100 > self.WINDOW:
                 self.is_slow = True

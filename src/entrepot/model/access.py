@@ -1,7 +1,8 @@
-"""Who asks, and what may be asked for."""
+"""Who asks, and what may be asked for. Structs, since each request makes them anew."""
 
-from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+
+from msgspec import Struct
 
 from entrepot.model.ids import AccountId, InstanceId, NamespaceId, RepositoryId, TenantId, UserId
 
@@ -52,8 +53,7 @@ class AccountKind(StrEnum):
     LOGIN = "login"
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Struct, frozen=True):
     """Who asks.
 
     `user` is whose rights count: for tokens and keys the user who made them (DESIGN section 7); None for anonymous callers and
@@ -83,8 +83,7 @@ ANONYMOUS = Caller("anonymous", "anonymous")
 SYSTEM = Caller("system", "system")
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(Struct, frozen=True):
     """What a permission is asked on, with the facts that the decision needs.
 
     `tenant` owns it. For a repository that is not there yet `repository` is None and `path` its name-to-be.

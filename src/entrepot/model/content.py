@@ -1,6 +1,11 @@
-"""What a registry holds: repositories, manifests, tags, blobs, upload sessions."""
+"""What a registry holds: repositories, manifests, tags, blobs, upload sessions.
+
+What each pull makes anew is a `Struct`: made in a tenth of a dataclass's time.
+"""
 
 from dataclasses import dataclass
+
+from msgspec import Struct
 
 from entrepot.model.ids import (
     BlobId,
@@ -15,8 +20,7 @@ from entrepot.model.ids import (
 from entrepot.oci.digest import Algorithm
 
 
-@dataclass(frozen=True, slots=True)
-class Repository:
+class Repository(Struct, frozen=True):
     """A repository with the facts of its namespace that every request needs."""
 
     id: RepositoryId
@@ -33,8 +37,7 @@ class Repository:
         return f"{self.namespace_name}/{self.path}"
 
 
-@dataclass(frozen=True, slots=True)
-class StoredManifest:
+class StoredManifest(Struct, frozen=True):
     """A manifest as stored."""
 
     id: ManifestId
@@ -55,8 +58,7 @@ class ReferrerRow:
     annotations: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
+class Blob(Struct, frozen=True):
     """A living blob row."""
 
     id: BlobId
@@ -65,8 +67,7 @@ class Blob:
     object_key: str
 
 
-@dataclass(frozen=True, slots=True)
-class LinkedBlob:
+class LinkedBlob(Struct, frozen=True):
     """A blob as one repository has it: since when, and when the collector will look at it (None: no review waits)."""
 
     blob: Blob

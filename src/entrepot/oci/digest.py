@@ -1,9 +1,10 @@
 """Content digests: `algorithm:hex` (OCI image-spec, "Digests"). sha256 and sha512 are registered and served."""
 
 import hashlib
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+from msgspec import Struct
 
 
 class DigestSyntaxError(ValueError):
@@ -21,8 +22,7 @@ _HEX_LENGTH = {Algorithm.SHA256: 64, Algorithm.SHA512: 128}
 _HEX = frozenset("0123456789abcdef")
 
 
-@dataclass(frozen=True, slots=True)
-class Digest:
+class Digest(Struct, frozen=True):
     """A verified-by-grammar digest; `hex` is lower case and of the algorithm's length."""
 
     algorithm: Algorithm

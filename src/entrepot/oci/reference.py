@@ -4,7 +4,8 @@ The name grammar of an instance may be stricter (DESIGN section 1); that is a ru
 """
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from entrepot.oci.digest import Digest
 
@@ -23,8 +24,7 @@ class TagSyntaxError(ValueError):
     """The text is no tag."""
 
 
-@dataclass(frozen=True, slots=True)
-class RepositoryName:
+class RepositoryName(Struct, frozen=True):
     """`<namespace>/<path>`: the first component is the namespace, the rest the repository inside it."""
 
     namespace: str

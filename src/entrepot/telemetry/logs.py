@@ -33,7 +33,8 @@ class Log:
         self.process = ""
         self.render: Render = render_json
         self.writer: LineWriter | None = None
-        self._millisecond = -1
+        self._millisecond = self._second = -1
+        self._day = ""
         self._stamp = ""
 
     @property
@@ -50,8 +51,10 @@ class Log:
         now = time.time_ns() // 1_000_000
         if now != self._millisecond:
             seconds, thousandths = divmod(now, 1000)
-            day = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-            self._stamp, self._millisecond = f"{day}.{thousandths:03d}Z", now
+            if seconds != self._second:
+                self._day = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+                self._second = seconds
+            self._stamp, self._millisecond = f"{self._day}.{thousandths:03d}Z", now
         return self._stamp
 
     def emit(self, level: str, fields: dict[str, object]) -> None:

@@ -2,10 +2,11 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from entrepot.capabilities.access.callers import Credential, CredentialKind, LoggedIn
 from entrepot.capabilities.access.identities.tenants import CreateTenant, create_tenant

@@ -1,9 +1,9 @@
 """Who may use which use case: a table of everybody against everything."""
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from entrepot.capabilities.access.callers import Credential, CredentialKind
 from entrepot.capabilities.access.identities.grants import (

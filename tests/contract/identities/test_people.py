@@ -1,9 +1,9 @@
 """Tenants, users, groups, keys, policies: what each use case does, and what it must not do."""
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from entrepot.capabilities.access.accounts import CreateToken, create_token
 from entrepot.capabilities.access.callers import Credential, CredentialKind

@@ -11,6 +11,7 @@ import jwt
 import pytest
 from access_world import add_repository, allow, delete_repository, elsewhere, started
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec.structs import replace as replace_fields
 
 from entrepot.capabilities.access.bearer import Access, Lifetime, sign
 from entrepot.capabilities.access.callers import TokenCaller
@@ -305,7 +306,7 @@ def test_a_token_permits_what_its_scopes_say_and_no_more(world):
             assert not await access.permits(caller, P.DELETE, app)
             assert not await access.permits(caller, P.REPOSITORY_MANAGE, app)
             assert not await access.permits(caller, P.PULL, web)
-            elsewhere_named = replace(of_repository(app), instance=world.own.id)
+            elsewhere_named = replace_fields(of_repository(app), instance=world.own.id)
             assert not await access.permits(caller, P.PULL, elsewhere_named)
             assert (world.db.statistics.counts() - before).statements == 0
 

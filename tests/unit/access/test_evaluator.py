@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace as replace_fields
 
 from entrepot.capabilities.access.documents import (
     NATIVE,
@@ -30,7 +31,7 @@ SPACE = Resource(MINE, InstanceId(1), NAMESPACE, "team")
 NEW = Resource(MINE, InstanceId(1), NAMESPACE, "team", None, "new/app")
 TENANT = Resource(MINE)
 DEPLOYMENT = Resource(None)
-PUBLIC = replace(REPO, is_public=True)
+PUBLIC = replace_fields(REPO, is_public=True)
 FOREIGN = Resource(OTHERS, InstanceId(1), NamespaceId(11), "theirs", RepositoryId(101), "app")
 CONTENT = sorted(
     {P.PULL, P.PUSH, P.DELETE, P.REPOSITORY_CREATE, P.REPOSITORY_MANAGE, P.NAMESPACE_READ}
@@ -153,14 +154,14 @@ TABLE = [
     (ROBOT, P.REPOSITORY_CREATE, NEW, True),
     (ROBOT, P.PUSH, REPO, False),
     (ROBOT, P.PULL, FOREIGN, False),
-    (ROBOT, P.PULL, replace(FOREIGN, is_public=True), True),
+    (ROBOT, P.PULL, replace_fields(FOREIGN, is_public=True), True),
     # visibility
     (ANONYMOUS, P.PULL, PUBLIC, True),
     (ANONYMOUS, P.PULL, REPO, False),
     (ANONYMOUS, P.PUSH, PUBLIC, False),
     (ANONYMOUS, P.NAMESPACE_READ, PUBLIC, False),
     (replace(ANONYMOUS, may_pull_public=False), P.PULL, PUBLIC, False),
-    (member(), P.PULL, replace(FOREIGN, is_public=True), True),
+    (member(), P.PULL, replace_fields(FOREIGN, is_public=True), True),
 ]
 
 

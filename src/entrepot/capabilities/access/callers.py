@@ -1,9 +1,11 @@
 """Callers that logged in: what `Caller` says, and with which credential, so that it can be looked at again."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
+
+from msgspec.structs import replace
 
 from entrepot.model.access import Caller, Permission, Resource
 from entrepot.model.ids import InstanceId, Micros, RepositoryId
@@ -41,8 +43,7 @@ _NO_INSTANCE = InstanceId(0)
 _LONG_AGO = Micros(0)
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedIn(Caller):
+class LoggedIn(Caller, frozen=True):
     """A caller whose login this process checked. `epoch`: the highest epoch the check had seen."""
 
     credential: Credential = NO_CREDENTIAL
@@ -72,8 +73,7 @@ class RepositoryScope:
     id: RepositoryId | None
 
 
-@dataclass(frozen=True, slots=True)
-class TokenCaller(LoggedIn):
+class TokenCaller(LoggedIn, frozen=True):
     """A caller by bearer token: may do no more than its scopes, and no more than its rights."""
 
     instance: InstanceId = _NO_INSTANCE

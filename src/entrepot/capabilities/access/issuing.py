@@ -6,10 +6,11 @@ A refresh token is opaque: sealed, for one instance, and looked at again with ev
 import base64
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from entrepot.capabilities.access import bearer
 from entrepot.capabilities.access.bearer import Access, Lifetime

@@ -4,9 +4,10 @@ Use cases reach this as `ctx.access.require(conn, caller, permission, resource)`
 too, so no use case can forget them.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
+from msgspec.structs import replace
 
 from entrepot.capabilities.access.callers import (
     NO_CREDENTIAL,

@@ -4,11 +4,11 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from typing import Final, TypeVar
 from weakref import WeakValueDictionary
 
 import structlog
+from msgspec.structs import replace
 
 from entrepot.capabilities.access.bearer import KeyNotHere, Verifier
 from entrepot.capabilities.access.callers import TokenCaller
@@ -126,7 +126,9 @@ class AccessState:
         if scope is None:
             return False
         self.epochs.fresh()
-        epoch = max(self.epochs.of_tenant(caller.tenant), self.epochs.of_tenant(resource.tenant))
+        epoch = self.epochs.of_tenant(caller.tenant)
+        if resource.tenant != caller.tenant:
+            epoch = max(epoch, self.epochs.of_tenant(resource.tenant))
         if scope.id == resource.repository and epoch <= caller.epoch:
             return True
         return None

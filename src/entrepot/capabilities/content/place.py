@@ -8,6 +8,8 @@ who could read a repository of that name is told that it is not there. A missing
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from msgspec import Struct
+
 from entrepot.capabilities.content import gate
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.instances import quotas
@@ -27,8 +29,7 @@ from entrepot.model.tenancy import Instance, Namespace, check_repository_name
 from entrepot.oci.reference import RepositoryName
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A repository's address: it need not exist."""
 
     instance: Instance
