@@ -27,6 +27,7 @@ class Scenario:
     name: str
     prepare: Callable[[World], Awaitable[None]]
     acts: Sequence[Act]
+    quick_steps: int = 8  # killed at in `make test`
     lost: frozenset[str] = (
         frozenset()
     )  # digests whose bytes nobody can have before the acts are over

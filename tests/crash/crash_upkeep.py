@@ -39,6 +39,8 @@ from entrepot.model.ids import Micros
 from entrepot.ports.blobs import ObjectKey, Upload
 from registry_in_memory import image
 
+QUICK_STEPS = 4
+
 # -- expiry -----------------------------------------------------------------------------------------------------------
 
 
@@ -94,6 +96,7 @@ EXPIRE = Scenario(
         Act("expire", expire),
         Act("commit", commit),
     ],
+    quick_steps=QUICK_STEPS,
 )
 
 # -- store and database -----------------------------------------------------------------------------------------------
@@ -150,6 +153,7 @@ RECONCILE = Scenario(
     "reconciliation",
     with_differences,
     [Act("reconcile", agree), Act("collect", collect_all, in_steps=True)],
+    quick_steps=QUICK_STEPS,
     findings=frozenset({"session-lost"}),
 )
 
@@ -190,6 +194,7 @@ REPAIR = Scenario(
         Act("push the lost layer", lambda world: world.push_blob("app", SMALL)),
         Act("push the cut layer", lambda world: world.push_blob("app", OTHER)),
     ],
+    quick_steps=QUICK_STEPS,
     lost=frozenset(str(digest(content)) for content in (SMALL, OTHER)),
     findings=frozenset({"object-missing", "object-size", "quarantined"}),
 )
@@ -228,6 +233,7 @@ TO_A_MOMENT = Scenario(
     "undelete to a moment",
     with_many_tags_lost,
     [Act("everything", back_to_the_moment, in_steps=True)],
+    quick_steps=QUICK_STEPS,
 )
 
 
@@ -255,6 +261,6 @@ DURING_COLLECTION = Scenario(
     "undelete of what is being collected",
     with_old_losses,
     [Act("restore, delete, collect", restore_and_collect, in_steps=True)],
+    quick_steps=QUICK_STEPS,
 )
-
 UPKEEP = (EXPIRE, RECONCILE, REPAIR, TO_A_MOMENT, DURING_COLLECTION)

@@ -17,7 +17,7 @@ from crash_course import Told, spread, telling
 from started import Started, free_port
 
 pytestmark = pytest.mark.crash
-QUICK_STEPS = 8  # in `make test`
+QUICK_STEPS = 6  # in `make test`
 BANNER = "This is the first start."
 
 

@@ -11,7 +11,6 @@ from crash_course import Told, spread, telling
 from crash_scenarios import SCENARIOS
 
 pytestmark = pytest.mark.crash
-QUICK_STEPS = 8  # of a scenario, in `make test`
 
 
 class Course:
@@ -76,7 +75,7 @@ def broken_by_kills(course: Course, steps: list[int], *, power: bool = False) ->
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_kill_at_one_of_many_steps_loses_nothing_acknowledged(nursery, sqlite_deployments, name):
     course = Course(nursery, sqlite_deployments, name)
-    assert broken_by_kills(course, spread(telling(course.steps), QUICK_STEPS)) == ""
+    assert broken_by_kills(course, spread(telling(course.steps), SCENARIOS[name].quick_steps)) == ""
 
 
 @pytest.mark.blackbox  # part of `make test-all`, where there is time
