@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from entrepot.capabilities.access.state import AccessState
 from entrepot.capabilities.content.hashers import LiveHashers
+from entrepot.capabilities.content.small import SmallBlobs
 from entrepot.config import Settings
 from entrepot.metadata.database import Database
 from entrepot.metadata.hot import HotReads
@@ -27,6 +28,7 @@ class Context:
     access: AccessState  # epochs, signing keys, sealing, login throttle
     hot: HotReads
     hashers: LiveHashers
+    small: SmallBlobs = field(default_factory=SmallBlobs)
 
     async def blocking(self, call: Callable[[], T]) -> T:
         """Run a blocking call on the blob pool."""

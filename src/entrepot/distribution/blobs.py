@@ -48,8 +48,12 @@ async def get(x: Exchange) -> Answer:
     start, length = (0, blob.size) if part is None else (part.start, part.length)
     if part is not None:
         headers.append((b"content-range", part.content_range))
+    status = 200 if part is None else 206
+    content = await pulling.small_content(x.ctx, blob)
+    if content is not None:
+        return Response(status, headers, content[start : start + length])
     reader = await pulling.open_blob(x.ctx, blob, start=start, length=length)
-    return BlobResponse(200 if part is None else 206, headers, reader, start, length)
+    return BlobResponse(status, headers, reader, start, length)
 
 
 async def delete(x: Exchange) -> Response:

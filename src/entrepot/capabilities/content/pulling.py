@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 
+from entrepot.capabilities.content import small
 from entrepot.capabilities.content.place import Place, absent, existing, require
 from entrepot.capabilities.context import Context
 from entrepot.metadata import catalog, collection, manifests, tags
@@ -13,6 +14,7 @@ from entrepot.model.errors import (
     BlobUnknown,
     ManifestUnknown,
     NamespaceUnknown,
+    ObjectMissing,
     RepositoryUnknown,
     Unauthenticated,
 )
@@ -90,6 +92,27 @@ async def open_blob(
     """Its bytes. Raises ObjectMissing (the store lost them), StorageUnavailable."""
     key = ObjectKey(blob.object_key)
     return await ctx.blocking(lambda: ctx.blobs.open(key, start=start, length=length))
+
+
+async def small_content(ctx: Context, blob: Blob) -> bytes | None:
+    """All its bytes if they are few; None: use `open_blob`. Raises ObjectMissing, StorageUnavailable."""
+    if blob.size > small.MOST_BYTES:
+        return None
+    content = ctx.small.get(blob.object_key)
+    if content is None:
+        content = await ctx.blocking(lambda: _read_whole(ctx, blob))
+        ctx.small.keep(blob.object_key, content)
+    return content
+
+
+def _read_whole(ctx: Context, blob: Blob) -> bytes:
+    content = bytearray()
+    with ctx.blobs.open(ObjectKey(blob.object_key), start=0, length=blob.size) as reader:
+        for piece in reader.chunks():
+            content += piece
+    if len(content) != blob.size:
+        raise ObjectMissing(blob.object_key)
+    return bytes(content)
 
 
 async def list_tags(ctx: Context, caller: Caller, place: Place, page: Page) -> list[str]:
