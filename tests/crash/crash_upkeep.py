@@ -115,11 +115,14 @@ def _upload_without_session(world: World) -> None:
     upload.close()
 
 
+UNUSED = b"never used"
+
+
 async def with_differences(world: World) -> None:
     """What crashes and restored backups leave: more in the store, less of sessions, an empty queue. Nothing pushed is lost."""
     await with_images(world)
     await world.push_image("kept", [LAYER, b"kept"], "latest")
-    await world.push_blob("kept", b"never used")
+    await world.push_blob("kept", UNUSED)
     for content in (LAYER, b"an object that nobody knows"):
         _object_without_row(world, content)
     _upload_without_session(world)
@@ -147,6 +150,7 @@ async def collect_all(world: World) -> None:
     )
     shown = {one for found in (await world.served()).values() for one in found["blobs"]}
     assert digests == shown
+    assert not digests & {str(digest(content)) for content in (OTHER, UNUSED)}
 
 
 RECONCILE = Scenario(
