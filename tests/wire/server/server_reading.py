@@ -22,6 +22,7 @@ from typing import Any
 import h11
 from server_harness import LOOPS
 
+from entrepot.http.bodies import EXTENSION, ClientDisconnected
 from entrepot.http.server import Limits, Server, ServerContext, bind
 
 HANG_SECONDS = 60
@@ -112,7 +113,9 @@ class OneLoop:
         self.seen = []
         talk = self._talk(segments) if tls is None else self._talk_tls(segments, tls)
         received = self._runner.run(asyncio.wait_for(talk, HANG_SECONDS))
-        assert self.errors == []
+        errors = [repr(error) for error in self.errors]
+        self.errors.clear()
+        assert errors == []
         return Outcome(received, self.seen)
 
     def run(self, coroutine: Any) -> Any:
@@ -172,17 +175,13 @@ class OneLoop:
         return received
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
-        body = b""
         place = len(self.seen)
         self.seen.append(None)
         headers = tuple(scope["headers"])
-        while True:
-            event = await receive()
-            if event["type"] == "http.disconnect":
-                return
-            body += event["body"]
-            if not event["more_body"]:
-                break
+        try:
+            body = await _whole_body(scope, receive)
+        except ClientDisconnected:
+            return
         target = scope["raw_path"]
         if scope["query_string"]:
             target += b"?" + scope["query_string"]
@@ -194,6 +193,29 @@ class OneLoop:
         length = [(b"content-length", b"%d" % len(text))]
         await send({"type": "http.response.start", "status": 200, "headers": length})
         await send({"type": "http.response.body", "body": text})
+
+
+async def _whole_body(scope: Any, receive: Any) -> bytes:
+    """By the way of uploads for a chunked PUT, else by that of ordinary requests."""
+    body = bytearray()
+    if scope["method"] == "PUT" and b"content-length" not in dict(scope["headers"]):
+        await scope["extensions"][EXTENSION](_Sink(body), limit=None)
+        return bytes(body)
+    while True:
+        event = await receive()
+        if event["type"] == "http.disconnect":
+            raise ClientDisconnected
+        body += event["body"]
+        if not event["more_body"]:
+            return bytes(body)
+
+
+class _Sink:
+    def __init__(self, body: bytearray) -> None:
+        self._body = body
+
+    def write(self, data: memoryview) -> None:
+        self._body += data
 
 
 def echoed(message: Message) -> bytes:

@@ -161,7 +161,6 @@ def damaged(draw: st.DrawFn) -> bytes:
 CUTS = st.one_of(st.just([]), st.lists(st.integers(0, 2000), max_size=12), st.just(range(3000)))
 
 
-@pytest.mark.timeout(110)
 @given(data=damaged(), cuts=CUTS)
 @settings(QUICK)
 def test_the_server_reads_what_others_read(one: OneLoop, data, cuts):
