@@ -36,7 +36,7 @@ class Cycle:
         self._serving = connection.serving
         self.request = request
         self.body = body
-        self.begun_at = connection.loop.time()
+        self.begun_at = 0.0 if self._serving.hooks.on_response is None else connection.loop.time()
         self.gone = self.started = self.complete = False
         self.upload: Upload | None = None
         self._body_given = False
@@ -334,5 +334,7 @@ class Cycle:
         self._connection.response_done(keep_alive=head.keep_alive and read)
 
     def _report(self, status: int) -> None:
-        seconds = self._connection.loop.time() - self.begun_at
-        self._serving.hooks.on_response(self.scope, status, self._sent, seconds)
+        on_response = self._serving.hooks.on_response
+        if on_response is not None:
+            seconds = self._connection.loop.time() - self.begun_at
+            on_response(self.scope, status, self._sent, seconds)

@@ -16,6 +16,7 @@ import httptools
 from entrepot.http.server.limits import Limits
 
 _BLANK_LINE: Final = b"\r\n\r\n"
+_SHORT: Final = 4096  # bytes: most heads; longer is body
 
 
 class BadRequest(Exception):
@@ -36,17 +37,19 @@ class Cutter:
 
     def cut(self, data: bytes, start: int) -> int:
         """The end of the next piece of `data` from `start`; call once for every piece fed."""
-        if self._seam:
-            joined = self._seam + data[start : start + 3]
+        seam = self._seam
+        if seam:
+            joined = seam + data[start : start + 3]
             found = joined.find(_BLANK_LINE)
             if found >= 0:
-                end = start + found + 4 - len(self._seam)
                 self._seam = joined[: found + 4][-3:]
-                return end
-        found = _find_blank_line(data, start)
+                return start + found + 4 - len(seam)
+        if len(data) - start < _SHORT:
+            found = data.find(_BLANK_LINE, start)
+        else:
+            found = _find_blank_line(data, start)
         end = len(data) if found < 0 else found + 4
-        tail = data[max(start, end - 3) : end]
-        self._seam = (self._seam + tail)[-3:]
+        self._seam = data[end - 3 : end] if end - start >= 3 else (seam + data[start:end])[-3:]
         return end
 
 

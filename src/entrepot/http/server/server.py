@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from entrepot.http.bodies import ASGIApp, Scope
 from entrepot.http.server.limits import Limits
 from entrepot.http.server.listener import Listener
-from entrepot.http.server.serving import Hooks, Serving, ignore_response, log_error
+from entrepot.http.server.serving import Hooks, Serving, log_error
 
 
 class Server:
@@ -31,7 +31,7 @@ class Server:
         pool: Executor,
         server_name: str = "entrepot",
         on_error: Callable[[BaseException, Scope], None] = log_error,
-        on_response: Callable[[Scope, int, int, float], None] = ignore_response,
+        on_response: Callable[[Scope, int, int, float], None] | None = None,
     ) -> None:
         hooks = Hooks(on_error=on_error, on_response=on_response)
         self._serving = Serving(app, limits=limits, pool=pool, server_name=server_name, hooks=hooks)

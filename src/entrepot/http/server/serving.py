@@ -27,17 +27,13 @@ def log_error(error: BaseException, scope: Scope) -> None:
     log.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
 
 
-def ignore_response(_scope: Scope, _status: int, _bytes: int, _seconds: float, /) -> None:
-    """Nobody measures."""
-
-
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """`on_error` gets what the application raised; `on_response` every answer that was begun:
-    scope, status, body bytes sent, seconds since the head of the request was complete."""
+    """`on_error` gets what the application raised; `on_response`, if anybody measures, every answer
+    that was begun: scope, status, body bytes sent, seconds since the head of the request was complete."""
 
     on_error: Callable[[BaseException, Scope], None] = log_error
-    on_response: Callable[[Scope, int, int, float], None] = ignore_response
+    on_response: Callable[[Scope, int, int, float], None] | None = None
 
 
 class Serving:
