@@ -14,18 +14,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from server_harness import Pair
-from server_reading import (
-    UNCLEAN,
-    Message,
-    OneLoop,
-    Outcome,
-    alike,
-    by_h11,
-    by_the_letter,
-    cut,
-    echoed,
-    one_loop,
-)  # fmt: skip
+from server_reading import OneLoop, Outcome, echoed, one_loop
+from server_reference import UNCLEAN, Message, alike, by_h11, by_the_letter, cut
 
 from entrepot.http.server import tls_context
 

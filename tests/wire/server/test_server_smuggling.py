@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from server_harness import Reader, Serve, echo, read_all
-from server_reading import Message, OneLoop, alike, by_h11
+from server_reading import OneLoop
+from server_reference import Message, alike, by_h11
 from test_server_refusals import CORPUS
 
 from entrepot.http.server import Limits
