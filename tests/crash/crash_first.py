@@ -1,6 +1,7 @@
 """What a forked process does in the first start of a deployment, and in the start after it."""
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,15 +10,13 @@ from crash_child import Teller
 from crash_steps import Steps
 from crash_world import open_world, settings_for
 
-from entrepot.bootstrap.banner import first_start_lines
+from entrepot.bootstrap.banner import first_start_lines, show_first_start
 from entrepot.bootstrap.context import open_context
-from entrepot.capabilities.access.identities.users import SetPassword, set_password
 from entrepot.capabilities.access.login import authenticate_basic
 from entrepot.capabilities.access.secrets import key_context
 from entrepot.capabilities.context import Context
-from entrepot.metadata import access_keys, instances, tenants
+from entrepot.metadata import access_keys, instances
 from entrepot.metadata.schema import SCHEMA
-from entrepot.model.access import SYSTEM
 
 MADE_ONCE = (
     "access_keys", "audit", "instances", "projects", "regions", "signing_keys", "tenants", "users",
@@ -32,9 +31,10 @@ async def start(folder: Path, url: str, *, deadly: int | None) -> None:
     steps.install()
     steps.arm()
     settings = settings_for(folder, url)
-    async with open_context(settings) as (_, first):
+    async with open_context(settings) as (ctx, first):
         steps.reach("not shown")
         teller.tell(shown=first_start_lines(first, settings))
+        await show_first_start(ctx, first, sys.stderr)
         steps.reach("shown")
         if deadly is None:
             teller.tell(steps=steps.names)
@@ -49,8 +49,10 @@ async def start_again(folder: Path, url: str) -> None:
     async with open_context(settings) as (ctx, first):
         lines = first_start_lines(first, settings)
         teller.tell(shown=lines, made=await ctx.db.read(_made))
+        await show_first_start(ctx, first, sys.stderr)
         shown = [one for one in (*earlier, lines) if one]
-        await _log_in(ctx, shown[-1] if shown else await _new_password(ctx))
+        await _log_in(ctx, shown[0])
+        assert list(shown[0]) == list(shown[-1])  # where it is shown twice
     async with open_context(settings) as (_, first):
         teller.tell(shown=first_start_lines(first, settings))
     async with open_world(folder, url) as world:
@@ -65,13 +67,6 @@ def _made(conn: sa.Connection) -> dict[str, int]:
         table = SCHEMA.tables[name]
         counts[name] = conn.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
     return counts
-
-
-async def _new_password(ctx: Context) -> Sequence[str]:
-    """What the operator does who was shown none."""
-    tenant = await ctx.db.read(tenants.root_tenant)
-    password = await set_password(ctx, SYSTEM, SetPassword(tenant.id, "root"))
-    return ["user  root", f"password  {password}"]
 
 
 async def _log_in(ctx: Context, lines: Sequence[str]) -> None:

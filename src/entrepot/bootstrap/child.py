@@ -5,11 +5,13 @@ had been asked to.
 """
 
 import asyncio
-import json
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
+
+READY: Final = b"ready\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +21,9 @@ class Link:
     status: int
     life: int
 
-    def ready(self, lines: Sequence[str] = ()) -> None:
-        """Tell the supervisor, with lines to show to whoever started it (the first start's secrets)."""
-        os.write(self.status, json.dumps({"ready": True, "lines": list(lines)}).encode() + b"\n")
+    def ready(self) -> None:
+        """Tell the supervisor."""
+        os.write(self.status, READY)
         os.close(self.status)
 
     def stop_event(self) -> asyncio.Event:

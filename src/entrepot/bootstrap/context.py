@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from entrepot.bootstrap.banner import first_start_lines
+from entrepot.bootstrap.banner import show_first_start
 from entrepot.capabilities.access.state import AccessState
 from entrepot.capabilities.content.hashers import LiveHashers
 from entrepot.capabilities.context import Context
@@ -22,7 +22,7 @@ POOL_THREADS = 16
 
 @asynccontextmanager
 async def open_context(settings: Settings) -> AsyncIterator[tuple[Context, FirstStart | None]]:
-    """Folders, database brought up to date, blob store, access state; the first start's secrets if this was it.
+    """Folders, database brought up to date, blob store, access state; the first start's secrets if nobody was shown them.
 
     Raises StorageUnavailable, SchemaTooNew, MasterKeyUnusable: the process cannot run.
     """
@@ -56,6 +56,5 @@ async def open_local(settings: Settings) -> AsyncIterator[Context]:
     Where this turns out to be the first start, its secrets are shown here, since nobody else will.
     """
     async with open_context(settings) as (ctx, first):
-        for line in first_start_lines(first, settings):
-            sys.stderr.write(f"{line}\n")
+        await show_first_start(ctx, first, sys.stderr)
         yield ctx

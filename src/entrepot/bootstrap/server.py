@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import socket
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import structlog
 
 from entrepot.bootstrap.admin import operated
 from entrepot.bootstrap.application import make_application
-from entrepot.bootstrap.banner import first_start_lines
+from entrepot.bootstrap.banner import show_first_start
 from entrepot.bootstrap.child import Link
 from entrepot.bootstrap.context import open_context
 from entrepot.bootstrap.samplers import sample_context, sample_server
@@ -49,7 +50,8 @@ async def serve(settings: Settings, sockets: Sockets, *, link: Link, telemetry: 
             tls = _tls(settings)
             await server.start(sockets.main, tls=tls)
             link.on_hangup(lambda: _reload(settings, tls))
-            link.ready(first_start_lines(first, settings))
+            await show_first_start(ctx, first, sys.stdout)
+            link.ready()
             _log.debug("ready")
             settle_memory()
             await stop.wait()

@@ -5,7 +5,6 @@ at once. It never has a thread, an event loop or an open database, so that a for
 """
 
 import gc
-import json
 import multiprocessing
 import os
 import selectors
@@ -20,7 +19,7 @@ from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from entrepot.bootstrap.child import Link
+from entrepot.bootstrap.child import READY, Link
 
 RESTART_SECONDS = 1.0
 LONGEST_RESTART_SECONDS = 30.0
@@ -39,7 +38,6 @@ class Child:
     body: Body
     sockets: Sequence[socket.socket] = ()
     process: ForkProcess | None = None
-    said: bytes = b""  # of its one line, so far
     is_ready: bool = False
     started_at: float = 0.0
     failures: int = 0
@@ -48,9 +46,8 @@ class Child:
 
 @dataclass(slots=True)
 class Supervisor:
-    """Runs until a signal, or until a child cannot be started the first time. `announce` gets the lines a child wants shown."""
+    """Runs until a signal, or until a child cannot be started the first time."""
 
-    announce: Callable[[Sequence[str]], None]
     grace_seconds: float
     children: list[Child] = field(default_factory=list)
     is_stopping: bool = False
@@ -108,7 +105,7 @@ class Supervisor:
 
     def _spawn(self, child: Child) -> None:
         reading, writing = os.pipe()
-        child.is_ready, child.said, child.restart_at = False, b"", None
+        child.is_ready, child.restart_at = False, None
         sys.stdout.flush()
         sys.stderr.flush()
         gc.freeze()  # what is there now is nobody's garbage: a collection in a child would only copy its pages
@@ -138,17 +135,11 @@ class Supervisor:
         """Take what children say within that time; a pipe's end closes it."""
         for key, _ in self._pipes.select(seconds):
             child: Child = key.data
-            piece = os.read(key.fd, 65536)
-            child.said += piece
-            if piece and not child.said.endswith(b"\n"):
-                continue
+            child.is_ready = (
+                os.read(key.fd, 64) == READY
+            )  # so little comes whole; without it, the child ended
             self._pipes.unregister(key.fd)
             os.close(key.fd)
-            if child.said.endswith(b"\n"):
-                child.is_ready = True
-                lines = json.loads(child.said)["lines"]
-                if lines:
-                    self.announce(lines)
 
     def _look_after(self, child: Child) -> None:
         """Start it again if it ended: at once after a long life, else later and later. Holds up no other child."""

@@ -2,12 +2,13 @@
 
 import asyncio
 import socket
+import sys
 from collections.abc import Sequence
 
 import structlog
 
 from entrepot.bootstrap.admin import operated
-from entrepot.bootstrap.banner import first_start_lines
+from entrepot.bootstrap.banner import show_first_start
 from entrepot.bootstrap.child import Link
 from entrepot.bootstrap.context import open_context
 from entrepot.bootstrap.duties import make_duties
@@ -41,7 +42,8 @@ async def work(
         sample_context(telemetry.metrics, telemetry.process, ctx)
         sample_worker(telemetry.metrics, telemetry.process, worker)
         async with operated(ctx, telemetry, sockets, ready=Readiness(ctx)):
-            link.ready(first_start_lines(first, settings))
+            await show_first_start(ctx, first, sys.stdout)
+            link.ready()
             _log.debug("ready")
             running = asyncio.create_task(worker.run(), name="entrepot-worker")
             stopped = asyncio.create_task(stop.wait(), name="entrepot-stop")

@@ -35,7 +35,7 @@ def worker(source: Source) -> None:
     """Run background work only, beside servers elsewhere (jobs.embedded = false there)."""
     settings = settings_of(source)
     settings.data.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    supervisor = _supervisor(settings)
+    supervisor = Supervisor(grace_seconds=settings.http.grace.seconds)
     supervisor.handle_signals()
     prepare_run_folder(settings, ["worker"])
     admin = _bind_admin_if_free(settings)
@@ -45,10 +45,6 @@ def worker(source: Source) -> None:
     code = supervisor.run() if started else supervisor.stop() or int(not supervisor.is_stopping)
     remove_admin(admin)
     sys.exit(code)
-
-
-def _supervisor(settings: Settings) -> Supervisor:
-    return Supervisor(announce=_announce, grace_seconds=settings.http.grace.seconds)
 
 
 def _child(
@@ -63,7 +59,7 @@ def _child(
 
 
 def _supervise(settings: Settings) -> int:
-    supervisor = _supervisor(settings)
+    supervisor = Supervisor(grace_seconds=settings.http.grace.seconds)
     supervisor.handle_signals()
     main = [_bound(str(settings.http.listen), lambda at: bind(at, reuse_port=False))]
     servers = [f"server-{number}" for number in range(settings.http.workers)]
@@ -111,8 +107,3 @@ def _url(settings: Settings) -> str:
         return str(settings.http.external_url)
     scheme = "http" if settings.http.tls_certificate is None else "https"
     return f"{scheme}://{settings.http.listen}"
-
-
-def _announce(lines: Sequence[str]) -> None:
-    for line in lines:
-        click.echo(line)

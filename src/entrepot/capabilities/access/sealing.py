@@ -7,6 +7,7 @@ A sealed value is: version 1, eight bytes of the key's SHA-256, a nonce of twelv
 the value is of) is authenticated with it, so that a sealed value cannot be moved to another row.
 """
 
+import fcntl
 import hashlib
 import os
 import re
@@ -167,19 +168,30 @@ def _from_command(command: str) -> MasterKeys:
 
 
 def _create(path: Path) -> None:
-    """Make the file with a new key, complete or not at all; FileExistsError where it is there already."""
+    """Make the file with a new key, complete or not at all; FileExistsError where it is there already.
+
+    It has one other name while it is unfinished, so a start that is killed leaves nothing that the next does not take over. Who
+    waited for the lock looks again: what it opened may be the finished file by now.
+    """
+    unfinished = path.with_name(f".{path.name}.new")
     if path.exists():
         raise FileExistsError(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _write_beside(path, f"{secrets.token_hex(32)}\n")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(unfinished, flags, 0o600), "w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if path.exists():
+                unfinished.unlink(missing_ok=True)
+                return
+            file.truncate(0)
+            file.write(f"{secrets.token_hex(32)}\n")
+            file.flush()
+            os.fsync(file.fileno())
+            os.rename(unfinished, path)  # noqa: PTH104  (beside the other calls)
+        _sync_folder(path.parent)
     except OSError as error:
         raise MasterKeyUnusable(f"cannot make the master key {path}: {error.strerror}") from error
-    try:
-        os.link(temporary, path)  # unlike a rename, never over another process's key
-    finally:
-        temporary.unlink()
-    _sync_folder(path.parent)
 
 
 def _write_beside(path: Path, text: str) -> Path:
