@@ -26,9 +26,8 @@ async def head(x: Exchange) -> Response:
     headers = [
         *_described(blob),
         (b"content-type", b"application/octet-stream"),
-        (b"content-length", str(blob.size).encode()),
     ]
-    return Response(200, headers)
+    return Response(200, headers, told_length=blob.size)
 
 
 async def get(x: Exchange) -> Answer:

@@ -134,10 +134,9 @@ def _shown(path: bytes) -> str:
 
 async def _send(answer: Answer, request: Request, send: Send, ctx: Context) -> int:
     """Send the answer; how many body bytes it has."""
-    length = answer.length if isinstance(answer, BlobResponse) else len(answer.body)
     headers = answer.headers
-    if answer.status >= 200 and answer.status != 204 and not _has_length(headers):
-        headers.append((b"content-length", str(length).encode()))
+    if answer.status not in (204, 304):
+        headers.append((b"content-length", b"%d" % answer.length))
     headers.append((b"x-request-id", request.id.encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     if isinstance(answer, Response):
@@ -148,10 +147,6 @@ async def _send(answer: Answer, request: Request, send: Send, ctx: Context) -> i
         return await _send_blob(answer, request, send, ctx)
     finally:
         await ctx.blocking(answer.reader.close)
-
-
-def _has_length(headers: list[tuple[bytes, bytes]]) -> bool:
-    return any(name == b"content-length" for name, _ in headers)
 
 
 async def _send_blob(answer: BlobResponse, request: Request, send: Send, ctx: Context) -> int:

@@ -100,11 +100,17 @@ CURRENT_REQUEST: ContextVar[Request | None] = ContextVar("entrepot_request", def
 
 @dataclass(slots=True)
 class Response:
-    """An answer with a body in memory. content-length is added when it is sent."""
+    """An answer with a body in memory. content-length is added when it is sent: the body's, or of a body that is only told of (HEAD)."""
 
     status: int
     headers: Headers = field(default_factory=list)
     body: bytes = b""
+    told_length: int | None = None
+
+    @property
+    def length(self) -> int:
+        """What content-length says, in bytes."""
+        return len(self.body) if self.told_length is None else self.told_length
 
 
 @dataclass(slots=True)

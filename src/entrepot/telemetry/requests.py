@@ -5,6 +5,7 @@ is short: one look-up by where, how and with what result, a few additions, one e
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from entrepot.config import Settings
@@ -15,6 +16,7 @@ from entrepot.telemetry.metrics import Metrics, Sample, Times
 from entrepot.telemetry.rendering import AccessLine
 from entrepot.telemetry.tracing import Tracer, open_tracer
 
+_USUAL: Final = 512  # bytes: longer paths are not remembered
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CLASSES: Final = ("", "1xx", "2xx", "3xx", "4xx", "5xx")
 # The last path component but one says which endpoint of /v2/ it is (distribution-spec, "Endpoints").
@@ -150,6 +152,10 @@ class Telemetry:
 
 def endpoint_of(path: bytes) -> tuple[str, str]:
     """Wire and endpoint of a path; a closed set, whatever a client asks for."""
+    return _known(path) if len(path) <= _USUAL else _endpoint(path)
+
+
+def _endpoint(path: bytes) -> tuple[str, str]:
     whole = _WHOLE.get(path)
     if whole is not None:
         return whole
@@ -159,5 +165,6 @@ def endpoint_of(path: bytes) -> tuple[str, str]:
     return _V2.get(parts[-2], _OTHER_V2)
 
 
+_known = lru_cache(maxsize=4096)(_endpoint)
 _V2: Final = {name: ("distribution", endpoint) for name, endpoint in _ENDPOINTS.items()}
 _OTHER_V2: Final = ("distribution", "other")

@@ -3,8 +3,8 @@
 import time
 from dataclasses import dataclass
 
-from entrepot.capabilities.content import small
-from entrepot.capabilities.content.place import Place, absent, existing, require
+from entrepot.capabilities.content import gate, small
+from entrepot.capabilities.content.place import Place, absent, existing, resource_of
 from entrepot.capabilities.context import Context
 from entrepot.metadata import catalog, collection, manifests, tags
 from entrepot.metadata.database import Connection
@@ -43,7 +43,7 @@ async def get_manifest(
     if found is None:
         raise await absent(ctx, caller, Permission.PULL, place)
     repository, manifest = found
-    await require(ctx, caller, Permission.PULL, repository)
+    await gate.require(ctx, caller, Permission.PULL, resource_of(repository))
     if manifest is None:
         raise ManifestUnknown(str(reference))
     return manifest
@@ -80,7 +80,7 @@ async def _linked(
     if found is None:
         raise await absent(ctx, caller, Permission.PULL, place)
     repository, linked = found
-    await require(ctx, caller, Permission.PULL, repository)
+    await gate.require(ctx, caller, Permission.PULL, resource_of(repository))
     if linked is None:
         raise BlobUnknown(str(digest))
     return repository, linked
