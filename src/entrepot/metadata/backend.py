@@ -7,11 +7,10 @@ from typing import Literal, Protocol, TypeVar
 import sqlalchemy as sa
 
 from entrepot.metadata.link import Guard
-from entrepot.metadata.prepared import Prepared
+from entrepot.metadata.prepared import PageSelect, Prepared, Rows
 from entrepot.metadata.statistics import Latency, Statistics
 
 T = TypeVar("T")
-Rows = list[tuple[object, ...]]
 
 
 class Backend(Protocol):
@@ -36,6 +35,9 @@ class Backend(Protocol):
 
     def submit_points(self, prepared: Prepared, parameters: Mapping[str, object]) -> "Future[Rows]":
         """Rows of a point read in a thread; it sees the newest commit."""
+
+    def submit_page(self, select: PageSelect, parameters: Mapping[str, object]) -> "Future[Rows]":
+        """Rows of a page in a reader thread; it sees the newest commit."""
 
     def change_schema(self, fn: Callable[[sa.Connection], T]) -> T:
         """Run in a transaction of its own while no other process writes (SQLite) or changes the schema (PostgreSQL). Blocks."""

@@ -1,27 +1,156 @@
-"""Lists of repositories as far as somebody may see them."""
+"""Lists of repositories as far as somebody may see them.
 
+A caller mostly sees a few namespaces whole. Those are walked one after the other, so a page costs what it shows and not what it hides.
+Full names sort like their namespace with the slash first: "a-b/x" before "a/x", for "-" and "." are below "/".
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from entrepot.metadata.access import Visibility, visible
+from entrepot.metadata.database import PageSelect
 from entrepot.metadata.namespaces import repository_of, select_repositories
-from entrepot.metadata.schema import repositories
+from entrepot.metadata.schema import namespaces, repositories
 from entrepot.model.content import Repository
 from entrepot.model.ids import InstanceId
+
+_BATCH = 400
+_LIMIT = sa.bindparam("limit", type_=sa.Integer)
+_EVERYTHING = PageSelect(
+    sa.select(repositories.c.full_name)
+    .where(
+        repositories.c.instance_id == sa.bindparam("instance"),
+        repositories.c.full_name > sa.bindparam("after"),
+        repositories.c.deleted_at.is_(None),
+    )
+    .order_by(repositories.c.full_name)
+    .limit(_LIMIT)
+)
+_OF_NAMESPACE = PageSelect(
+    sa.select(repositories.c.full_name)
+    .where(
+        repositories.c.namespace_id == sa.bindparam("namespace"),
+        repositories.c.name > sa.bindparam("after"),
+        repositories.c.deleted_at.is_(None),
+    )
+    .order_by(repositories.c.name)
+    .limit(_LIMIT)
+)
+
+
+def names_page(
+    conn: Connection, instance: InstanceId, visibility: Visibility, *, after: str, limit: int
+) -> list[str]:
+    """Full names of living repositories of the instance, in bytewise order, behind `after`."""
+    if visibility.everything:
+        values = {"instance": instance, "after": after, "limit": limit}
+        return [cast(str, name) for (name,) in _EVERYTHING.rows(conn, values)]
+    if visibility.public:
+        return _filtered(conn, instance, visible(visibility), after=after, limit=limit)
+    names = _walked(conn, instance, visibility, after=after, limit=limit)
+    if visibility.repositories:
+        granted = repositories.c.id.in_(sorted(visibility.repositories))
+        more = _filtered(conn, instance, granted, after=after, limit=limit)
+        names = sorted({*names, *more})[:limit]
+    return names
 
 
 def repositories_page(
     conn: Connection, instance: InstanceId, visibility: Visibility, *, after: str, limit: int
 ) -> list[Repository]:
-    """Living repositories of the instance in bytewise order of their full names, behind `after`."""
+    """The repositories that `names_page` names."""
+    names = names_page(conn, instance, visibility, after=after, limit=limit)
+    return [one for some in _chunks(names) for one in _named(conn, instance, some)]
+
+
+def _filtered(
+    conn: Connection,
+    instance: InstanceId,
+    choice: sa.ColumnElement[bool],
+    *,
+    after: str,
+    limit: int,
+) -> list[str]:
+    """Reads every repository behind `after` until the page is full, unless `choice` is by id."""
     rows = conn.execute(
-        select_repositories()
+        sa.select(repositories.c.full_name)
+        .join(namespaces, namespaces.c.id == repositories.c.namespace_id)
         .where(
             repositories.c.instance_id == instance,
             repositories.c.full_name > after,
             repositories.c.deleted_at.is_(None),
-            visible(visibility),
+            choice,
         )
         .order_by(repositories.c.full_name)
         .limit(limit)
+    )
+    return [name for (name,) in rows]
+
+
+# -- the walk ---------------------------------------------------------------------------------------------------------
+
+
+def _walked(
+    conn: Connection, instance: InstanceId, visibility: Visibility, *, after: str, limit: int
+) -> list[str]:
+    names: list[str] = []
+    if visibility.tenants or visibility.namespaces:
+        for number, behind in _namespaces(conn, instance, visibility, after=after, limit=limit):
+            values = {"namespace": number, "after": behind, "limit": limit - len(names)}
+            names += [cast(str, name) for (name,) in _OF_NAMESPACE.rows(conn, values)]
+            if len(names) >= limit:
+                break
+    return names
+
+
+def _namespaces(
+    conn: Connection, instance: InstanceId, visibility: Visibility, *, after: str, limit: int
+) -> Iterator[tuple[int, str]]:
+    """The visible namespaces with names behind `after`, in the order of those, and behind which name inside each."""
+    head, slash, tail = after.partition("/")
+    first = head + slash
+    key = namespaces.c.name + "/"
+    query = _seen(instance, visibility).order_by(key).limit(limit)
+    rows: Sequence[Any] = conn.execute(query.where(key >= first)).all()
+    while rows:
+        for number, name in rows:
+            yield number, tail if slash and name == head else ""
+        if len(rows) < limit:
+            return
+        rows = conn.execute(query.where(key > f"{rows[-1].name}/")).all()
+
+
+def _seen(instance: InstanceId, visibility: Visibility) -> sa.Select[Any]:
+    """Deleted ones are empty."""
+    return sa.select(namespaces.c.id, namespaces.c.name).where(
+        namespaces.c.instance_id == instance,
+        namespaces.c.deleted_at.is_(None),
+        sa.or_(
+            namespaces.c.tenant_id.in_(sorted(visibility.tenants)),
+            namespaces.c.id.in_(sorted(visibility.namespaces)),
+        ),
+    )
+
+
+# -- records ----------------------------------------------------------------------------------------------------------
+
+
+def _chunks(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(names), _BATCH):
+        yield names[start : start + _BATCH]
+
+
+def _named(conn: Connection, instance: InstanceId, names: Sequence[str]) -> list[Repository]:
+    rows = conn.execute(
+        select_repositories()
+        .where(
+            repositories.c.instance_id == instance,
+            repositories.c.full_name.in_(names),
+            repositories.c.deleted_at.is_(None),
+        )
+        .order_by(repositories.c.full_name)
     )
     return [repository_of(row) for row in rows]

@@ -16,12 +16,12 @@ from typing import Literal, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from entrepot.metadata.backend import Backend, Rows
+from entrepot.metadata.backend import Backend
 from entrepot.metadata.link import DatabaseMisuse
-from entrepot.metadata.prepared import Prepared
+from entrepot.metadata.prepared import PageSelect, Prepared, Rows
 from entrepot.metadata.statistics import Counts, Latency, Statistics
 
-__all__ = ["Connection", "Counts", "Database", "DatabaseMisuse", "Prepared", "now"]
+__all__ = ["Connection", "Counts", "Database", "DatabaseMisuse", "PageSelect", "Prepared", "now"]
 
 T = TypeVar("T")
 Callback = Callable[[str], None]
@@ -155,6 +155,17 @@ class Database:
         backend = self._backend
         backend.statistics.add("points", "statements", "thread_hops")
         return await asyncio.wrap_future(backend.submit_points(prepared, parameters))
+
+    async def page(self, select: PageSelect, parameters: Mapping[str, object]) -> Rows:
+        """All rows of one page, in a reader thread: a read of one statement, without SQLAlchemy's work for each row.
+
+        It is a snapshot of its own, as new as the newest commit when it begins: two pages may see two states, and neither is that of a
+        `read` before it. What must be of one state with something else is `select.rows` inside a `read`.
+        """
+        backend = self._backend
+        backend.guard.refuse_nesting()
+        backend.statistics.add("reads", "statements", "thread_hops")
+        return await asyncio.wrap_future(backend.submit_page(select, parameters))
 
     # -- hints --------------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from entrepot.metadata.database import Database, PageSelect
 from entrepot.metadata.schema import manifest_references, manifests, tags
 from entrepot.model.content import ReferrerRow, StoredManifest
 from entrepot.model.ids import ManifestId, Micros, RepositoryId
@@ -142,17 +143,8 @@ def tagged_index_listing(conn: Connection, repository: RepositoryId, digest: str
     return None
 
 
-def referrers(
-    conn: Connection,
-    repository: RepositoryId,
-    subject: str,
-    *,
-    artifact_type: str | None,
-    after: str,
-    limit: int,
-) -> list[ReferrerRow]:
-    """Living manifests whose subject is `subject`, in digest order behind `after`."""
-    query = (
+def _referrers(*more: sa.ColumnElement[bool]) -> PageSelect:
+    return PageSelect(
         sa.select(
             manifests.c.digest,
             manifests.c.media_type,
@@ -161,24 +153,39 @@ def referrers(
             manifests.c.annotations,
         )
         .where(
-            manifests.c.repository_id == repository,
-            manifests.c.subject_digest == subject,
-            manifests.c.digest > after,
+            manifests.c.repository_id == sa.bindparam("repository"),
+            manifests.c.subject_digest == sa.bindparam("subject"),
+            manifests.c.digest > sa.bindparam("after"),
             manifests.c.deleted_at.is_(None),
+            *more,
         )
         .order_by(manifests.c.digest)
-        .limit(limit)
+        .limit(sa.bindparam("limit", type_=sa.Integer))
     )
-    if artifact_type is not None:
-        query = query.where(manifests.c.artifact_type == artifact_type)
-    return [_referrer(row) for row in conn.execute(query)]
+
+
+_REFERRERS = _referrers()
+_REFERRERS_OF_TYPE = _referrers(manifests.c.artifact_type == sa.bindparam("type"))
+
+
+async def referrers(
+    db: Database,
+    repository: RepositoryId,
+    subject: str,
+    *,
+    artifact_type: str | None,
+    after: str,
+    limit: int,
+) -> list[ReferrerRow]:
+    """Living manifests whose subject is `subject`, in digest order behind `after`."""
+    values = {"repository": repository, "subject": subject, "after": after, "limit": limit}
+    if artifact_type is None:
+        rows = await db.page(_REFERRERS, values)
+    else:
+        rows = await db.page(_REFERRERS_OF_TYPE, {**values, "type": artifact_type})
+    return [_referrer(row) for row in rows]
 
 
 def _referrer(row: Any) -> ReferrerRow:
-    return ReferrerRow(
-        digest=row.digest,
-        media_type=row.media_type,
-        size=row.size,
-        artifact_type=row.artifact_type,
-        annotations=dict(row.annotations or {}),
-    )
+    digest, media_type, size, artifact_type, annotations = row
+    return ReferrerRow(digest, media_type, size, artifact_type, annotations or {})

@@ -11,7 +11,6 @@ import psycopg
 import sqlalchemy as sa
 from psycopg.pq import TransactionStatus
 
-from entrepot.metadata.backend import Rows
 from entrepot.metadata.link import Crew, DatabaseMisuse, Guard, Link, abandon, make_engine
 from entrepot.metadata.postgresql_server import (
     Listener,
@@ -22,7 +21,7 @@ from entrepot.metadata.postgresql_server import (
     meaning,
     sqlstate,
 )
-from entrepot.metadata.prepared import Prepared, compile_select
+from entrepot.metadata.prepared import PageSelect, Prepared, Rows, compile_select
 from entrepot.metadata.statistics import Latency, Statistics
 from entrepot.model.errors import RegistryError, StorageUnavailable
 
@@ -148,10 +147,21 @@ class PostgresqlBackend:
 
     def submit_points(self, prepared: Prepared, parameters: Mapping[str, object]) -> "Future[Rows]":
         """In a reader thread, in autocommit, as a statement prepared on the server."""
-        return self._readers.submit(lambda: self._points(prepared, parameters, is_first=True))
+        return self._readers.submit(lambda: self._rows(prepared, parameters, latency=self.latency))
 
-    def _points(
-        self, prepared: Prepared, parameters: Mapping[str, object], *, is_first: bool
+    def submit_page(self, select: PageSelect, parameters: Mapping[str, object]) -> "Future[Rows]":
+        """As a point read; how long it takes says nothing about those."""
+        return self._readers.submit(
+            lambda: self._rows(select.prepared(self._engine.dialect), parameters)
+        )
+
+    def _rows(
+        self,
+        prepared: Prepared,
+        parameters: Mapping[str, object],
+        *,
+        latency: Latency | None = None,
+        is_first: bool = True,
     ) -> Rows:
         bound = prepared.bind(parameters)
         try:
@@ -163,10 +173,11 @@ class PostgresqlBackend:
             if isinstance(known, RegistryError):
                 self._readers.discard()
                 if is_first and sqlstate(error) != "57014":
-                    return self._points(prepared, parameters, is_first=False)
+                    return self._rows(prepared, parameters, latency=latency, is_first=False)
                 raise known from error
             raise
-        self.latency.observe(time.perf_counter() - started)
+        if latency is not None:
+            latency.observe(time.perf_counter() - started)
         return rows if prepared.out is None else [prepared.row(row) for row in rows]
 
     def change_schema(self, fn: Callable[[sa.Connection], T]) -> T:

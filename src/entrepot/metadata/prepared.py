@@ -1,14 +1,16 @@
-"""Selects compiled once: what a point read gives to the driver, without SQLAlchemy in between."""
+"""Selects compiled once: what a point read or a page gives to the driver, without SQLAlchemy in between."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import Connection
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 
 Process = Callable[[Any], Any]
+Rows = list[tuple[object, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +76,27 @@ def compile_select(statement: sa.Executable, dialect: Dialect) -> Prepared:
         into={name: process for name, process in processors.items() if process is not None},
         out=out if any(out) else None,
     )
+
+
+class PageSelect:
+    """A select of one page of a list: fixed shape, an order, and a LIMIT. A constant of its module, compiled once for each engine."""
+
+    def __init__(self, statement: sa.Executable) -> None:
+        self._statement = statement
+        self._prepared: dict[str, Prepared] = {}
+
+    def prepared(self, dialect: Dialect) -> Prepared:
+        """In the words of that engine's driver. Raises as `compile_select`."""
+        found = self._prepared.get(dialect.name)
+        if found is None:
+            found = self._prepared[dialect.name] = compile_select(self._statement, dialect)
+        return found
+
+    def rows(self, conn: Connection, parameters: Mapping[str, object]) -> Rows:
+        """All rows, inside a function given to the database and in its snapshot. `Database.page` is for one page alone."""
+        prepared = self.prepared(conn.dialect)
+        result = conn.exec_driver_sql(prepared.sql, prepared.bind(parameters))
+        cursor = result.cursor  # its rows are tuples already
+        rows = [] if cursor is None else cursor.fetchall()
+        result.close()
+        return rows if prepared.out is None else [prepared.row(row) for row in rows]

@@ -342,6 +342,15 @@ manifests = Table(
         postgresql_where=LIVING,
     ),
     Index("ix_manifests_subject", "repository_id", "subject_digest", "digest"),
+    Index(  # referrers of one type, however few of them are of it
+        "ix_manifests_subject_type",
+        "repository_id",
+        "subject_digest",
+        "artifact_type",
+        "digest",
+        sqlite_where=sa.text("subject_digest IS NOT NULL AND deleted_at IS NULL"),
+        postgresql_where=sa.text("subject_digest IS NOT NULL AND deleted_at IS NULL"),
+    ),
     Index(
         "ix_manifests_deleted_digest",
         "repository_id",

@@ -9,10 +9,9 @@ from typing import Literal, TypeVar
 
 import sqlalchemy as sa
 
-from entrepot.metadata.backend import Rows
 from entrepot.metadata.hints import Sockets
 from entrepot.metadata.link import Crew, DatabaseMisuse, Guard, Link, make_engine
-from entrepot.metadata.prepared import Prepared, compile_select
+from entrepot.metadata.prepared import PageSelect, Prepared, Rows, compile_select
 from entrepot.metadata.sqlite_file import Turn, code_of, connect, create, is_busy, meaning
 from entrepot.metadata.sqlite_writer import Writer
 from entrepot.metadata.statistics import DiskReads, Latency, Statistics
@@ -127,6 +126,28 @@ class SqliteBackend:
                 if (known := meaning(error)) is not None:
                     raise known from error
                 raise
+
+        return self._crew.submit(job)
+
+    def submit_page(self, select: PageSelect, parameters: Mapping[str, object]) -> "Future[Rows]":
+        """In a reader thread, in autocommit: the statement is its own snapshot, and ends after `READ_SECONDS`."""
+
+        def job() -> Rows:
+            prepared = select.prepared(self._reading.dialect)
+            bound = prepared.bind(parameters)
+            try:
+                raw = self._crew.link().raw
+                until = time.monotonic() + READ_SECONDS
+                raw.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
+                try:
+                    rows: Rows = raw.execute(prepared.sql, bound).fetchall()
+                finally:
+                    raw.set_progress_handler(None, 0)
+            except sqlite3.Error as error:
+                if (known := meaning(error)) is not None:
+                    raise known from error
+                raise
+            return rows if prepared.out is None else [prepared.row(row) for row in rows]
 
         return self._crew.submit(job)
 

@@ -1,10 +1,12 @@
 """Versioned tags: a row says what the tag meant from when until when; the row without an end is the present."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from entrepot.metadata.database import Database, PageSelect
 from entrepot.metadata.schema import tags
 from entrepot.model.ids import ManifestId, Micros, RepositoryId
 
@@ -15,6 +17,18 @@ class Moved:
 
     before: ManifestId | None
     changed: bool
+
+
+_NAMES = PageSelect(
+    sa.select(tags.c.name)
+    .where(
+        tags.c.repository_id == sa.bindparam("repository"),
+        tags.c.name > sa.bindparam("after"),
+        tags.c.valid_until.is_(None),
+    )
+    .order_by(tags.c.name)
+    .limit(sa.bindparam("limit", type_=sa.Integer))
+)
 
 
 def current(conn: Connection, repository: RepositoryId, name: str) -> ManifestId | None:
@@ -87,17 +101,10 @@ def is_tagged(conn: Connection, manifest: ManifestId) -> bool:
     return row is not None
 
 
-def names(conn: Connection, repository: RepositoryId, *, after: str, limit: int) -> list[str]:
+async def names(db: Database, repository: RepositoryId, *, after: str, limit: int) -> list[str]:
     """Present tags in bytewise order, behind `after`."""
-    rows = conn.execute(
-        sa.select(tags.c.name)
-        .where(
-            tags.c.repository_id == repository, tags.c.name > after, tags.c.valid_until.is_(None)
-        )
-        .order_by(tags.c.name)
-        .limit(limit)
-    )
-    return [name for (name,) in rows]
+    rows = await db.page(_NAMES, {"repository": repository, "after": after, "limit": limit})
+    return [cast(str, name) for (name,) in rows]
 
 
 def _first(number: int | None) -> ManifestId | None:

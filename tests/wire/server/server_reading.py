@@ -183,9 +183,9 @@ class OneLoop:
 
 
 async def _whole_body(scope: Any, receive: Any) -> bytes:
-    """By the way of uploads for a chunked PUT, else by that of ordinary requests."""
+    """By the way of uploads for PUT, else by that of ordinary requests."""
     body = bytearray()
-    if scope["method"] == "PUT" and b"content-length" not in dict(scope["headers"]):
+    if scope["method"] == "PUT":
         await scope["extensions"][EXTENSION](_Sink(body), limit=None)
         return bytes(body)
     while True:

@@ -118,9 +118,7 @@ def _read_whole(ctx: Context, blob: Blob) -> bytes:
 async def list_tags(ctx: Context, caller: Caller, place: Place, page: Page) -> list[str]:
     """Present tags of the repository."""
     repository = await existing(ctx, caller, Permission.PULL, place)
-    return await ctx.db.read(
-        lambda conn: tags.names(conn, repository.id, after=page.after, limit=page.limit)
-    )
+    return await tags.names(ctx.db, repository.id, after=page.after, limit=page.limit)
 
 
 async def list_referrers(
@@ -140,15 +138,13 @@ async def list_referrers(
         repository = await existing(ctx, caller, Permission.PULL, place)
     except (RepositoryUnknown, NamespaceUnknown):
         return []
-    return await ctx.db.read(
-        lambda conn: manifests.referrers(
-            conn,
-            repository.id,
-            str(subject),
-            artifact_type=artifact_type,
-            after=page.after,
-            limit=page.limit,
-        )
+    return await manifests.referrers(
+        ctx.db,
+        repository.id,
+        str(subject),
+        artifact_type=artifact_type,
+        after=page.after,
+        limit=page.limit,
     )
 
 
@@ -163,6 +159,10 @@ async def list_repositories(
     def read(conn: Connection) -> list[str]:
         judge.require(conn, caller, Permission.CATALOG, Resource(None, instance.id))
         listing = judge.listing(conn, caller, include_public=False)
+        if listing.is_exact:
+            return catalog.names_page(
+                conn, instance.id, listing.visibility, after=page.after, limit=page.limit
+            )
         names: list[str] = []
         after = page.after
         while len(names) < page.limit:

@@ -114,7 +114,7 @@ class Connection(Stream):
     def _read_upload(self, cycle: Cycle, upload: "Upload") -> None:
         """Straight into the upload's buffer where the length is known."""
         body = cycle.body
-        if body is None or body.remaining is None:
+        if body is None or not body.remaining:  # chunked, or already whole
             self._read(self.serving.large_read)
             return
         size = self.sock.recv_into(upload.space()[: body.remaining])
@@ -217,7 +217,10 @@ class Connection(Stream):
             self.linger()
             return
         if self._parser is not None:
-            self._parser.reset()
+            if self._parser.spoilt:
+                self._parser = None
+            else:
+                self._parser.reset()
         self.deadline = self.serving.now + self.serving.limits.idle_seconds
         if self._waiting:
             # In a turn of its own: requests that are answered at once would nest, and a long pipeline keep others waiting.
@@ -332,7 +335,8 @@ class Connection(Stream):
         if cycle is None:
             return
         waits = self.waits_to_write or (cycle.wants_body and self._reading)
-        if self._pace.too_slow(self.moved, elapsed, waits=waits):
+        # What the kernel took is not what the client got: a full send buffer takes nothing for long while the client reads steadily.
+        if self._pace.too_slow(self.moved - self.unsent(), elapsed, waits=waits):
             if cycle.started:
                 self.cut(hard=True)
             else:

@@ -21,7 +21,7 @@ class Pace:
     def too_slow(self, moved: int, elapsed: float, *, waits: bool) -> bool:
         """Judge after `elapsed` seconds more. `moved` is the connection's byte counter; `waits`
         whether the server waits for the client now."""
-        gained, self._moved = moved - self._moved, moved
+        gained, self._moved = max(0, moved - self._moved), max(self._moved, moved)
         if gained or not waits:
             self._still_seconds = 0.0
         else:

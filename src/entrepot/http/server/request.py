@@ -8,7 +8,9 @@ CRLF CRLF (`Cutter`). A head, and the end of a chunked body, can only end there,
 the next message ever reaches the parser before this one is answered.
 """
 
+import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 import httptools
@@ -16,7 +18,9 @@ import httptools
 from entrepot.http.server.limits import Limits
 
 _BLANK_LINE: Final = b"\r\n\r\n"
+_LONGEST_HOST: Final = 512
 _SHORT: Final = 4096  # bytes: most heads; longer is body
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]*|\[[0-9A-Fa-fvV:.%]+\])(?::[0-9]*)?")
 
 
 class BadRequest(Exception):
@@ -78,14 +82,17 @@ class RequestParser:
     def reset(self) -> None:
         """Forget the message; llhttp itself is ready for the next one."""
         self.target = b""
+        self._raw = b""
         self.headers: list[tuple[bytes, bytes]] = []
         self.head_complete = False
         self.complete = False
         self.chunks: list[bytes] = []
-        self.begun = self.upgrading = False
+        self.begun = self.upgrading = self.spoilt = False
 
     def feed(self, piece: bytes) -> None:
         """Parse one piece that `Cutter` allowed. Raises BadRequest."""
+        if not self.head_complete:
+            self._raw += piece
         try:
             self._feed(piece)
         except httptools.HttpParserUpgrade:
@@ -122,7 +129,10 @@ class RequestParser:
     def on_header(self, name: bytes, value: bytes) -> None:
         # The hottest line of the server; `checked` does the thinking. Trailers end here too,
         # after `checked` took the list: bounded by the body's framing allowance, then ignored.
-        self.headers.append((name.lower(), value.rstrip()))
+        if self.head_complete:
+            self.spoilt = True  # a trailer, which llhttp may have obeyed
+        else:
+            self.headers.append((name.lower(), value.rstrip()))
 
     def on_headers_complete(self) -> None:
         self.head_complete = True
@@ -141,15 +151,35 @@ class RequestParser:
         version = self._llhttp.get_http_version()
         if version not in ("1.1", "1.0"):
             raise BadRequest(505, "HTTP version")
-        method = self._llhttp.get_method().decode()
-        if target[:1] != b"/" or b"#" in target or not target.isascii():
+        verb = self._llhttp.get_method()
+        method = verb.decode()
+        line = b"%b %b HTTP/%b\r\n" % (verb, target, version.encode())
+        if not self._raw.startswith(line) and not _without_blank_lines(self._raw).startswith(line):
+            raise BadRequest(400, "malformed request line")
+        if method == "CONNECT" or target[:1] != b"/" or b"#" in target or not target.isascii():
             _refuse_target(method, target)
         fields = dict(headers)
         if len(fields) != len(headers):
             _merge_repeated(fields, headers)
         if b"host" not in fields and version == "1.1":
             raise BadRequest(400, "missing Host")
+        if not _is_host(fields.get(b"host", b"")):
+            raise BadRequest(400, "invalid Host")
+        self.spoilt = b"proxy-connection" in fields  # llhttp obeys it, we do not
         return Request(method, target, version, headers, fields)
+
+
+def _without_blank_lines(head: bytes) -> bytes:
+    """A client may send empty lines before a request (RFC 9112 §2.2)."""
+    while head.startswith(b"\r\n"):
+        head = head[2:]
+    return head
+
+
+@lru_cache(maxsize=256)
+def _is_host(value: bytes) -> bool:
+    """RFC 9110 §7.2: uri-host and port, possibly empty."""
+    return len(value) <= _LONGEST_HOST and _HOST.fullmatch(value) is not None
 
 
 def _refuse_target(method: str, target: bytes) -> None:

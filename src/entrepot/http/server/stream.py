@@ -6,9 +6,12 @@ of ours (ADR 0002). The same code serves plain sockets and `ssl.SSLSocket`.
 """
 
 import asyncio
+import fcntl
 import socket
 import ssl
 import struct
+import sys
+import termios
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
@@ -155,6 +158,15 @@ class Stream:
     def wake_writer(self) -> None:
         if self._writer is not None and not self._writer.done():
             self._writer.set_result(None)
+
+    def unsent(self) -> int:
+        """Bytes in the kernel that the client has not taken yet; with TLS, enciphered."""
+        answer = bytearray(4)
+        try:
+            fcntl.ioctl(self.fd, termios.TIOCOUTQ, answer)
+        except OSError:
+            return 0
+        return int.from_bytes(answer, sys.byteorder)
 
     # Threads
 
