@@ -18,6 +18,7 @@ from entrepot.model.content import Repository
 from entrepot.model.ids import InstanceId
 
 _BATCH = 400
+_NAMESPACES = 100  # read at once, most of them not empty
 _LIMIT = sa.bindparam("limit", type_=sa.Integer)
 _EVERYTHING = PageSelect(
     sa.select(repositories.c.full_name)
@@ -98,7 +99,7 @@ def _walked(
 ) -> list[str]:
     names: list[str] = []
     if visibility.tenants or visibility.namespaces:
-        for number, behind in _namespaces(conn, instance, visibility, after=after, limit=limit):
+        for number, behind in _namespaces(conn, instance, visibility, after):
             values = {"namespace": number, "after": behind, "limit": limit - len(names)}
             names += [cast(str, name) for (name,) in _OF_NAMESPACE.rows(conn, values)]
             if len(names) >= limit:
@@ -107,18 +108,18 @@ def _walked(
 
 
 def _namespaces(
-    conn: Connection, instance: InstanceId, visibility: Visibility, *, after: str, limit: int
+    conn: Connection, instance: InstanceId, visibility: Visibility, after: str
 ) -> Iterator[tuple[int, str]]:
     """The visible namespaces with names behind `after`, in the order of those, and behind which name inside each."""
     head, slash, tail = after.partition("/")
     first = head + slash
     key = namespaces.c.name + "/"
-    query = _seen(instance, visibility).order_by(key).limit(limit)
+    query = _seen(instance, visibility).order_by(key).limit(_NAMESPACES)
     rows: Sequence[Any] = conn.execute(query.where(key >= first)).all()
     while rows:
         for number, name in rows:
             yield number, tail if slash and name == head else ""
-        if len(rows) < limit:
+        if len(rows) < _NAMESPACES:
             return
         rows = conn.execute(query.where(key > f"{rows[-1].name}/")).all()
 

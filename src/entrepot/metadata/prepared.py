@@ -96,7 +96,6 @@ class PageSelect:
         """All rows, inside a function given to the database and in its snapshot. `Database.page` is for one page alone."""
         prepared = self.prepared(conn.dialect)
         result = conn.exec_driver_sql(prepared.sql, prepared.bind(parameters))
-        cursor = result.cursor  # its rows are tuples already
-        rows = [] if cursor is None else cursor.fetchall()
+        rows: Rows = list(result.cursor.fetchall())  # the driver's: SQLAlchemy's cost more
         result.close()
         return rows if prepared.out is None else [prepared.row(row) for row in rows]

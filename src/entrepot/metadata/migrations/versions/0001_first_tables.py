@@ -681,6 +681,13 @@ def upgrade() -> None:
             "ix_manifests_subject", ["repository_id", "subject_digest", "digest"], unique=False
         )
         batch_op.create_index(
+            "ix_manifests_subject_type",
+            ["repository_id", "subject_digest", "artifact_type", "digest"],
+            unique=False,
+            sqlite_where=sa.text("subject_digest IS NOT NULL AND deleted_at IS NULL"),
+            postgresql_where=sa.text("subject_digest IS NOT NULL AND deleted_at IS NULL"),
+        )
+        batch_op.create_index(
             "uq_manifests_living_digest",
             ["repository_id", "digest"],
             unique=True,
