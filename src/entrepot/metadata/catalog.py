@@ -5,7 +5,7 @@ Full names sort like their namespace with the slash first: "a-b/x" before "a/x",
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from typing import cast
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -29,6 +29,22 @@ _EVERYTHING = PageSelect(
     )
     .order_by(repositories.c.full_name)
     .limit(_LIMIT)
+)
+_key = namespaces.c.name + "/"
+_BEHIND_SLASH = chr(ord("/") + 1)
+_SEEN = (  # deleted ones are empty
+    sa.select(namespaces.c.id, namespaces.c.name)
+    .where(
+        namespaces.c.instance_id == sa.bindparam("instance"),
+        namespaces.c.deleted_at.is_(None),
+        sa.or_(
+            namespaces.c.tenant_id.in_(sa.bindparam("tenants", expanding=True)),
+            namespaces.c.id.in_(sa.bindparam("namespaces", expanding=True)),
+        ),
+        _key >= sa.bindparam("first"),
+    )
+    .order_by(_key)
+    .limit(_NAMESPACES)
 )
 _OF_NAMESPACE = PageSelect(
     sa.select(repositories.c.full_name)
@@ -112,28 +128,19 @@ def _namespaces(
 ) -> Iterator[tuple[int, str]]:
     """The visible namespaces with names behind `after`, in the order of those, and behind which name inside each."""
     head, slash, tail = after.partition("/")
-    first = head + slash
-    key = namespaces.c.name + "/"
-    query = _seen(instance, visibility).order_by(key).limit(_NAMESPACES)
-    rows: Sequence[Any] = conn.execute(query.where(key >= first)).all()
-    while rows:
+    values = {
+        "instance": instance,
+        "tenants": sorted(visibility.tenants),
+        "namespaces": sorted(visibility.namespaces),
+        "first": head + slash,
+    }
+    while True:
+        rows = conn.execute(_SEEN, values).all()
         for number, name in rows:
             yield number, tail if slash and name == head else ""
         if len(rows) < _NAMESPACES:
             return
-        rows = conn.execute(query.where(key > f"{rows[-1].name}/")).all()
-
-
-def _seen(instance: InstanceId, visibility: Visibility) -> sa.Select[Any]:
-    """Deleted ones are empty."""
-    return sa.select(namespaces.c.id, namespaces.c.name).where(
-        namespaces.c.instance_id == instance,
-        namespaces.c.deleted_at.is_(None),
-        sa.or_(
-            namespaces.c.tenant_id.in_(sorted(visibility.tenants)),
-            namespaces.c.id.in_(sorted(visibility.namespaces)),
-        ),
-    )
+        values["first"] = rows[-1].name + _BEHIND_SLASH
 
 
 # -- records ----------------------------------------------------------------------------------------------------------
