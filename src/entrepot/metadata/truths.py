@@ -1,17 +1,24 @@
-"""What the counters should say, counted from the rows themselves. Each function is for one subject, in one transaction."""
+"""What the counters should say, counted from the rows themselves: for a page of subjects at once, in one transaction.
 
+The answers name each of the subjects asked for. A page is a few hundred: their ids go into one statement.
+"""
+
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from entrepot.metadata import counters
+from entrepot.metadata.reviews import ReviewKind
 from entrepot.metadata.schema import (
     blobs,
+    counter_deltas,
+    counters,
     manifests,
     namespaces,
     repositories,
     repository_blobs,
+    reviews,
     tags,
 )
 
@@ -19,6 +26,20 @@ from entrepot.metadata.schema import (
 def repository_ids(conn: Connection, after: int, limit: int) -> list[int]:
     """Repositories, also deleted ones whose content is there still, in order of their ids."""
     return _ids(conn, repositories, after=after, limit=limit)
+
+
+def countable_ids(conn: Connection, after: int, limit: int, *, purging: str) -> list[int]:
+    """Repositories whose counts mean something, in order of their ids: the living, and the deleted that are whole.
+
+    While its content goes a step at a time (its review's reason is `purging` then), nobody counts what is left of a deleted one.
+    """
+    whole = sa.exists().where(
+        reviews.c.kind == str(ReviewKind.REPOSITORY),
+        reviews.c.subject_id == repositories.c.id,
+        reviews.c.reason != purging,
+    )
+    countable = sa.or_(repositories.c.deleted_at.is_(None), whole)
+    return _ids(conn, repositories, countable, after=after, limit=limit)
 
 
 def namespace_ids(conn: Connection, after: int, limit: int) -> list[int]:
@@ -33,49 +54,62 @@ def _ids(
     return [number for (number,) in conn.execute(query.order_by(table.c.id).limit(limit))]
 
 
-def repository_bytes(conn: Connection, repository: int) -> int:
-    """Sizes of the blobs linked to it, and of the documents of its living manifests."""
-    linked = (
-        sa.select(sa.func.coalesce(sa.func.sum(blobs.c.size), 0))
-        .select_from(repository_blobs.join(blobs, blobs.c.id == repository_blobs.c.blob_id))
-        .where(repository_blobs.c.repository_id == repository)
+def repository_bytes(conn: Connection, numbers: Sequence[int]) -> dict[int, int]:
+    """Sizes of the blobs linked to each, and of the documents of its living manifests."""
+    linked = _sums(
+        repository_blobs.c.repository_id,
+        sa.func.sum(blobs.c.size),
+        repository_blobs.join(blobs, blobs.c.id == repository_blobs.c.blob_id),
     )
-    documents = sa.select(sa.func.coalesce(sa.func.sum(manifests.c.size), 0)).where(
-        manifests.c.repository_id == repository, manifests.c.deleted_at.is_(None)
-    )
-    return _number(conn, linked) + _number(conn, documents)
-
-
-def repository_tags(conn: Connection, repository: int) -> int:
-    """Its present tags."""
-    return _number(
+    documents = _sums(manifests.c.repository_id, sa.func.sum(manifests.c.size), manifests)
+    return _totals(
         conn,
-        sa.select(sa.func.count())
-        .select_from(tags)
-        .where(tags.c.repository_id == repository, tags.c.valid_until.is_(None)),
+        numbers,
+        linked.where(repository_blobs.c.repository_id.in_(numbers)),
+        documents.where(manifests.c.repository_id.in_(numbers), manifests.c.deleted_at.is_(None)),
     )
 
 
-def namespace_repositories(conn: Connection, namespace: int) -> int:
-    """Its living repositories."""
-    return _number(
+def repository_tags(conn: Connection, numbers: Sequence[int]) -> dict[int, int]:
+    """The present tags of each."""
+    present = _sums(tags.c.repository_id, sa.func.count(), tags)
+    return _totals(
         conn,
-        sa.select(sa.func.count())
-        .select_from(repositories)
-        .where(repositories.c.namespace_id == namespace, repositories.c.deleted_at.is_(None)),
+        numbers,
+        present.where(tags.c.repository_id.in_(numbers), tags.c.valid_until.is_(None)),
     )
 
 
-def namespace_bytes(conn: Connection, namespace: int) -> int:
-    """What its living repositories' counters say: those are to be right first."""
-    rows = conn.execute(
-        sa.select(repositories.c.id).where(
-            repositories.c.namespace_id == namespace, repositories.c.deleted_at.is_(None)
-        )
-    )
-    held = counters.many(conn, "repository", [number for (number,) in rows], "bytes")
-    return sum(held.values())
+def namespace_repositories(conn: Connection, numbers: Sequence[int]) -> dict[int, int]:
+    """The living repositories of each."""
+    living = _sums(repositories.c.namespace_id, sa.func.count(), repositories)
+    return _totals(conn, numbers, living.where(*_living_in(numbers)))
 
 
-def _number(conn: Connection, query: sa.Select[Any]) -> int:
-    return int(conn.execute(query).scalar_one())
+def namespace_bytes(conn: Connection, numbers: Sequence[int]) -> dict[int, int]:
+    """What the counters of the living repositories of each say: those are to be right first."""
+    queries = []
+    for table, amount in ((counters, counters.c.value), (counter_deltas, counter_deltas.c.delta)):
+        held = repositories.join(table, table.c.subject_id == repositories.c.id)
+        query = _sums(repositories.c.namespace_id, sa.func.sum(amount), held)
+        of_bytes = (table.c.subject_kind == "repository", table.c.name == "bytes")
+        queries.append(query.where(*of_bytes, *_living_in(numbers)))
+    return _totals(conn, numbers, *queries)
+
+
+def _living_in(numbers: Sequence[int]) -> Iterable[sa.ColumnElement[bool]]:
+    return repositories.c.namespace_id.in_(numbers), repositories.c.deleted_at.is_(None)
+
+
+def _sums(
+    subject: "sa.Column[Any]", amount: sa.ColumnElement[Any], source: sa.FromClause
+) -> sa.Select[Any]:
+    return sa.select(subject, amount).select_from(source).group_by(subject)
+
+
+def _totals(conn: Connection, numbers: Sequence[int], *queries: sa.Select[Any]) -> dict[int, int]:
+    totals = dict.fromkeys(numbers, 0)
+    for query in queries:
+        for number, amount in conn.execute(query):
+            totals[number] += int(amount)
+    return totals

@@ -10,10 +10,17 @@ from entrepot.capabilities.content import feeding, uploading
 from entrepot.capabilities.operations import doctor, expiry
 from entrepot.capabilities.operations.collector import collect
 from entrepot.capabilities.operations.comparing import compare
+from entrepot.capabilities.operations.purging import Rules, settle_repository
 from entrepot.capabilities.operations.reconcile import reconcile, restore_reviews
 from entrepot.capabilities.operations.scrub import Scope, scrub
 from entrepot.metadata import counters
-from entrepot.metadata.schema import blobs, repository_blobs, reviews, upload_sessions
+from entrepot.metadata.schema import (
+    blobs,
+    repositories,
+    repository_blobs,
+    reviews,
+    upload_sessions,
+)
 from entrepot.model.access import SYSTEM
 from entrepot.model.errors import BlobUnknown, StorageUnavailable, UploadUnknown
 from entrepot.oci.digest import Algorithm, Digest
@@ -336,6 +343,70 @@ async def test_doctor_finds_and_mends_sessions_leftovers_and_counts(registry):
     assert done["counts_corrected"] == 1  # the namespace's follows the repository's
     assert await rows_in(registry, upload_sessions) == 0
     assert (await doctor.examine(registry.ctx, settle_seconds=0)).findings == ()
+
+
+@scenario()
+async def test_doctor_says_nothing_of_counts_of_a_repository_that_is_being_purged(registry):
+    await registry.push_image("other", [b"layer"], "v1")
+    await registry.push_image("app", [b"layer"], "v1", "v2")
+    await registry.delete_repository("app")
+    await registry.age(8 * DAY)
+    rules = Rules.of(registry.ctx.settings)
+    query = sa.select(repositories.c.id).where(repositories.c.name == "app")
+    number = await registry.ctx.db.read(lambda conn: conn.execute(query).scalar_one())
+    steps = 0
+    while await rows_in(registry, repositories) == 2:
+        report = await doctor.examine(registry.ctx, settle_seconds=0)
+        assert "count-wrong" not in codes(report), f"after {steps} steps"
+        await registry.ctx.db.write(lambda conn: settle_repository(conn, number, rules))
+        steps += 1
+    assert steps >= 2
+    assert "count-wrong" not in codes(await doctor.examine(registry.ctx, settle_seconds=0))
+
+
+@scenario()
+async def test_doctor_looks_at_the_counts_of_a_deleted_repository_that_may_come_back(registry):
+    await registry.push_image("app", [b"layer"], "v1")
+    await registry.delete_repository("app")
+    await registry.ctx.db.write(lambda conn: counters.add(conn, "repository", 1, "tags", 2))
+    report = await doctor.examine(registry.ctx, settle_seconds=0)
+    assert [f.subjects for f in report.findings if f.code == "count-wrong"] == [
+        ("repository:1 tags -2",)
+    ]
+
+
+@scenario()
+async def test_doctor_finds_each_wrong_count_among_many_and_mends_no_other(registry):
+    for number in range(7):
+        await registry.push_image(f"app{number}", [f"layer {number}".encode()] * 2, "v1", "v2")
+    await registry.delete_tag("app3", "v1")
+
+    def spoil(conn):
+        counters.add(conn, "repository", 2, "tags", 5)
+        counters.add(conn, "repository", 6, "bytes", -3)
+        counters.add(conn, "namespace", registry.namespace, "repositories", 1)
+
+    await registry.ctx.db.write(spoil)
+    report = await doctor.examine(registry.ctx, settle_seconds=0)
+    (wrong,) = [finding for finding in report.findings if finding.code == "count-wrong"]
+    assert wrong.subjects == (
+        "repository:6 bytes +3",
+        "repository:2 tags -5",
+        f"namespace:{registry.namespace} repositories -1",
+        f"namespace:{registry.namespace} bytes -3",
+    )
+    assert (await doctor.repair(registry.ctx, report))["counts_corrected"] == 3
+    assert "count-wrong" not in codes(await doctor.examine(registry.ctx, settle_seconds=0))
+
+
+@scenario()
+async def test_the_count_of_many_repositories_costs_few_statements(registry):
+    for number in range(20):
+        await registry.push_blob(f"app{number}", b"layer")
+    statistics = registry.ctx.db.statistics
+    before = statistics.counts()
+    await doctor.examine(registry.ctx, settle_seconds=0)
+    assert (statistics.counts() - before).statements < 60
 
 
 @scenario()

@@ -14,14 +14,14 @@ from functools import partial
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.operations import collector, comparing, expiry, reconcile
 from entrepot.capabilities.operations.comparing import Differences
-from entrepot.capabilities.operations.counting import Counted
+from entrepot.capabilities.operations.reconcile import CountedInPages
 from entrepot.metadata import backlog, counters, inventory, migrate
 from entrepot.metadata.backlog import Backlog
 from entrepot.metadata.database import Connection
 from entrepot.model.errors import RegistryError
 
 OVERDUE_SECONDS = 86400.0
-SUBJECTS = 100  # counted in one read
+SUBJECTS = 500  # counted in one read
 SHOWN = 20  # digests or keys named one by one
 
 
@@ -277,24 +277,28 @@ async def _counts(ctx: Context, report: Callable[[str, int], None]) -> AsyncIter
         )
 
 
-def _drifts(conn: Connection, one: Counted, after: int) -> list[tuple[int, int]]:
+def _drifts(conn: Connection, one: CountedInPages, after: int) -> list[tuple[int, int]]:
     numbers = one.subjects(conn, after, SUBJECTS)
+    if not numbers:
+        return []
     counted = counters.many(conn, one.subject_kind, numbers, one.name)
-    return [(number, one.truth(conn, number) - counted[number]) for number in numbers]
+    truths = one.truths(conn, numbers)
+    return [(number, truths[number] - counted[number]) for number in numbers]
 
 
 async def _correct_counts(ctx: Context) -> int:
+    """Looks without the writer, and counts a page that is wrong again with it."""
     corrected = 0
 
-    def write(conn: Connection, one: Counted, after: int) -> list[tuple[int, int]]:
-        found = _drifts(conn, one, after)
-        for number, drift in found:
-            counters.add(conn, one.subject_kind, number, one.name, drift)
-        return found
+    def write(conn: Connection, one: CountedInPages, after: int) -> int:
+        found = {(one.subject_kind, n, one.name): drift for n, drift in _drifts(conn, one, after)}
+        counters.add_many(conn, found)
+        return sum(1 for drift in found.values() if drift)
 
     for one in reconcile.COUNTED:
         after = 0
-        while page := await ctx.db.write(partial(write, one=one, after=after)):
-            corrected += sum(1 for _, drift in page if drift)
+        while page := await ctx.db.read(partial(_drifts, one=one, after=after)):
+            if any(drift for _, drift in page):
+                corrected += await ctx.db.write(partial(write, one=one, after=after))
             after = page[-1][0]
     return corrected

@@ -7,7 +7,8 @@ in between. Whatever came of that, the scrub would find it.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import structlog
@@ -17,7 +18,7 @@ from entrepot.capabilities.operations import comparing, expiry
 from entrepot.capabilities.operations.collector import Write
 from entrepot.capabilities.operations.comparing import Differences
 from entrepot.capabilities.operations.counting import Counted
-from entrepot.capabilities.operations.purging import Rules
+from entrepot.capabilities.operations.purging import PURGING, Rules
 from entrepot.capabilities.operations.work import Handler, JobContext, Summary
 from entrepot.metadata import collection, inventory, quarantine, truths, uploads
 from entrepot.metadata.database import Connection, now
@@ -27,17 +28,36 @@ from entrepot.model.errors import LeaseLost, ObjectMissing, StorageUnavailable, 
 from entrepot.model.ids import Micros
 from entrepot.ports.blobs import ObjectKey
 
+Subjects = Callable[[Connection, int, int], Sequence[int]]  # (after, limit): ids above, in order
+Truths = Callable[[Connection, Sequence[int]], Mapping[int, int]]  # of each of a page of subjects
+
 RECONCILE = "storage.reconcile"
-COUNTED = (  # repositories first: a namespace's bytes are the sum of theirs
-    Counted("repository", "bytes", truths.repository_ids, truths.repository_bytes),
-    Counted("repository", "tags", truths.repository_ids, truths.repository_tags),
-    Counted("namespace", "repositories", truths.namespace_ids, truths.namespace_repositories),
-    Counted("namespace", "bytes", truths.namespace_ids, truths.namespace_bytes),
-)
 REPOSITORIES = 50  # looked through in one read
 BLOBS = 20_000
 BATCH = 200
 
+
+@dataclass(frozen=True, slots=True)
+class CountedInPages(Counted):
+    """A count that is recomputed for many subjects at once."""
+
+    truths: Truths
+
+
+def _counted(kind: str, name: str, subjects: Subjects, truths_of: Truths) -> CountedInPages:
+    def truth(conn: Connection, subject: int) -> int:
+        return truths_of(conn, [subject])[subject]
+
+    return CountedInPages(kind, name, subjects, truth, truths_of)
+
+
+_REPOSITORIES: Subjects = partial(truths.countable_ids, purging=PURGING)
+COUNTED = (  # repositories first: a namespace's bytes are the sum of theirs
+    _counted("repository", "bytes", _REPOSITORIES, truths.repository_bytes),
+    _counted("repository", "tags", _REPOSITORIES, truths.repository_tags),
+    _counted("namespace", "repositories", truths.namespace_ids, truths.namespace_repositories),
+    _counted("namespace", "bytes", truths.namespace_ids, truths.namespace_bytes),
+)
 _log = structlog.get_logger(__name__)
 
 
