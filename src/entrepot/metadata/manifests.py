@@ -171,8 +171,8 @@ def _referrers(column: "sa.Column[Any]", *more: sa.ColumnElement[bool]) -> PageS
     )
 
 
-_REFERRERS = _referrers(manifests.c.subject_digest)
-_REFERRERS_OF_TYPE = _referrers(
+REFERRERS = _referrers(manifests.c.subject_digest)
+REFERRERS_OF_TYPE = _referrers(
     manifests.c.artifact_type, manifests.c.subject_digest == sa.bindparam("subject")
 )
 
@@ -189,10 +189,10 @@ async def referrers(
     """Living manifests whose subject is `subject`, in digest order behind `after`."""
     values = {"repository": repository, "after": after, "limit": limit}
     if artifact_type is None:
-        rows = await db.page(_REFERRERS, {**values, "value": subject})
+        rows = await db.page(REFERRERS, {**values, "value": subject})
     else:
         of_type = {**values, "subject": subject, "value": artifact_type}
-        rows = await db.page(_REFERRERS_OF_TYPE, of_type)
+        rows = await db.page(REFERRERS_OF_TYPE, of_type)
     return [_referrer(row) for row in rows]
 
 
