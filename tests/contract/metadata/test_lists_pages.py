@@ -262,7 +262,7 @@ def test_referrers_come_in_digest_order_page_by_page_of_one_type_or_all(referrin
 @pytest.mark.parametrize("analyzed", [False, True])
 def test_pages_of_referrers_are_read_from_their_indexes_and_not_sorted(referring, analyzed):
     db = referring.db
-    if analyzed:
+    if analyzed or db.dialect == "postgresql":  # that one does it by itself before long
         db.write_sync(lambda conn: conn.execute(sa.text("ANALYZE")).close())
     values = {"repository": 1, "subject": SUBJECT, "value": SUBJECT, "after": "", "limit": 5}
 
