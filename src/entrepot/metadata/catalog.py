@@ -4,7 +4,9 @@ A caller mostly sees a few namespaces whole. Those are walked one after the othe
 Full names sort like their namespace with the slash first: "a-b/x" before "a/x", for "-" and "." are below "/".
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import merge
+from itertools import groupby
 from typing import cast
 
 import sqlalchemy as sa
@@ -15,7 +17,9 @@ from entrepot.metadata.database import PageSelect
 from entrepot.metadata.namespaces import repository_of, select_repositories
 from entrepot.metadata.schema import namespaces, repositories
 from entrepot.model.content import Repository
-from entrepot.model.ids import InstanceId
+from entrepot.model.ids import InstanceId, NamespaceId, TenantId
+
+Seen = tuple[int, str]  # a visible namespace: id and name
 
 _BATCH = 400
 _NAMESPACES = 100  # read at once, most of them not empty
@@ -30,21 +34,29 @@ _EVERYTHING = PageSelect(
     .order_by(repositories.c.full_name)
     .limit(_LIMIT)
 )
-_key = namespaces.c.name + "/"
-_BEHIND_SLASH = chr(ord("/") + 1)
-_SEEN = (  # deleted ones are empty
+# Deleted namespaces are empty.
+_LIVING = (namespaces.c.instance_id == sa.bindparam("instance"), namespaces.c.deleted_at.is_(None))
+_OF_TENANT = PageSelect(
     sa.select(namespaces.c.id, namespaces.c.name)
     .where(
-        namespaces.c.instance_id == sa.bindparam("instance"),
-        namespaces.c.deleted_at.is_(None),
-        sa.or_(
-            namespaces.c.tenant_id.in_(sa.bindparam("tenants", expanding=True)),
-            namespaces.c.id.in_(sa.bindparam("namespaces", expanding=True)),
-        ),
-        _key >= sa.bindparam("first"),
+        namespaces.c.tenant_id == sa.bindparam("tenant"),
+        namespaces.c.name > sa.bindparam("after"),
+        *_LIVING,
     )
-    .order_by(_key)
+    .order_by(namespaces.c.name)
     .limit(_NAMESPACES)
+)
+_NAMED_OF_TENANT = (
+    sa.select(namespaces.c.id, namespaces.c.name)
+    .where(
+        namespaces.c.tenant_id == sa.bindparam("tenant"),
+        namespaces.c.name.in_(sa.bindparam("names", expanding=True)),
+        *_LIVING,
+    )
+    .order_by(namespaces.c.name)
+)
+_GRANTED = sa.select(namespaces.c.id, namespaces.c.name).where(
+    namespaces.c.id.in_(sa.bindparam("numbers", expanding=True)), *_LIVING
 )
 _OF_NAMESPACE = PageSelect(
     sa.select(repositories.c.full_name)
@@ -113,34 +125,66 @@ def _filtered(
 def _walked(
     conn: Connection, instance: InstanceId, visibility: Visibility, *, after: str, limit: int
 ) -> list[str]:
+    head, slash, tail = after.partition("/")
+    sources = [_of_tenant(conn, instance, one, behind=head + slash) for one in visibility.tenants]
+    if visibility.namespaces:
+        granted = _granted(conn, instance, visibility.namespaces)
+        sources.append(iter([one for one in granted if _key(one) >= head + slash]))
     names: list[str] = []
-    if visibility.tenants or visibility.namespaces:
-        for number, behind in _namespaces(conn, instance, visibility, after):
-            values = {"namespace": number, "after": behind, "limit": limit - len(names)}
-            names += [cast(str, name) for (name,) in _OF_NAMESPACE.rows(conn, values)]
-            if len(names) >= limit:
-                break
+    for (number, name), _ in groupby(merge(*sources, key=_key)):
+        behind = tail if slash and name == head else ""
+        values = {"namespace": number, "after": behind, "limit": limit - len(names)}
+        names += [cast(str, full_name) for (full_name,) in _OF_NAMESPACE.rows(conn, values)]
+        if len(names) >= limit:
+            break
     return names
 
 
-def _namespaces(
-    conn: Connection, instance: InstanceId, visibility: Visibility, after: str
-) -> Iterator[tuple[int, str]]:
-    """The visible namespaces with names behind `after`, in the order of those, and behind which name inside each."""
-    head, slash, tail = after.partition("/")
-    values = {
-        "instance": instance,
-        "tenants": sorted(visibility.tenants),
-        "namespaces": sorted(visibility.namespaces),
-        "first": head + slash,
-    }
+def _key(namespace: Seen) -> str:
+    """How the full names in it begin. Python's order of text is that of its bytes."""
+    return namespace[1] + "/"
+
+
+def _granted(conn: Connection, instance: InstanceId, numbers: Iterable[NamespaceId]) -> list[Seen]:
+    rows = conn.execute(_GRANTED, {"instance": instance, "numbers": sorted(numbers)})
+    return sorted(((number, name) for number, name in rows), key=_key)
+
+
+def _of_tenant(
+    conn: Connection, instance: InstanceId, tenant: TenantId, *, behind: str
+) -> Iterator[Seen]:
+    """The tenant's namespaces whose keys are not before `behind`, in the order of their keys.
+
+    The index has them in the order of their names, in which one comes before those that continue it by "-" or "." and in this one
+    behind them. So it has to wait for those, and the names that `behind` continues in that way are looked for apart.
+    """
+    waiting: list[Seen] = []
+    for one in _by_name(conn, instance, tenant, behind=behind):
+        while waiting and not _continues(one[1], waiting[-1][1]):
+            yield waiting.pop()
+        waiting.append(one)
+    yield from reversed(waiting)
+
+
+def _continues(name: str, other: str) -> bool:
+    return name.startswith(other) and name[len(other) :] < "/"
+
+
+def _by_name(
+    conn: Connection, instance: InstanceId, tenant: TenantId, *, behind: str
+) -> Iterator[Seen]:
+    where = {"instance": instance, "tenant": tenant}
+    head = behind.removesuffix("/")
+    if head:
+        names = [head, *(head[:end] for end, one in enumerate(head) if one < "/")]
+        found = conn.execute(_NAMED_OF_TENANT, {**where, "names": names})
+        yield from [(number, name) for number, name in found]
     while True:
-        rows = conn.execute(_SEEN, values).all()
-        for number, name in rows:
-            yield number, tail if slash and name == head else ""
+        rows = cast(list[Seen], _OF_TENANT.rows(conn, {**where, "after": behind}))
+        yield from rows
         if len(rows) < _NAMESPACES:
             return
-        values["first"] = rows[-1].name + _BEHIND_SLASH
+        behind = rows[-1][1]
 
 
 # -- records ----------------------------------------------------------------------------------------------------------

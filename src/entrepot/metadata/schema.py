@@ -277,7 +277,7 @@ namespaces = Table(
     _at("created_at"),
     _at("deleted_at", nullable=True),
     _living_name("namespaces", "instance_id", "name"),
-    Index("ix_namespaces_tenant_id", "tenant_id", "instance_id"),
+    Index("ix_namespaces_tenant_id", "tenant_id", "instance_id", "name"),
 )
 
 quotas = Table(  # limits somebody set; no row: the default

@@ -458,7 +458,9 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     with op.batch_alter_table("namespaces", schema=None) as batch_op:
-        batch_op.create_index("ix_namespaces_tenant_id", ["tenant_id", "instance_id"], unique=False)
+        batch_op.create_index(
+            "ix_namespaces_tenant_id", ["tenant_id", "instance_id", "name"], unique=False
+        )
         batch_op.create_index(
             "uq_namespaces_living_name",
             ["instance_id", "name"],
