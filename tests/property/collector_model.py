@@ -481,4 +481,8 @@ def _check_counts(conn) -> None:
     for one in COUNTED:
         for subject in one.subjects(conn, 0, 1000):
             counted = counters.value(conn, one.subject_kind, subject, one.name)
-            assert counted == one.truth(conn, subject), (one.subject_kind, subject, one.name)
+            assert counted == one.truths(conn, [subject])[subject], (
+                one.subject_kind,
+                subject,
+                one.name,
+            )

@@ -22,6 +22,12 @@ class InstanceHosts:
             names.add(split_host(urlsplit(http.external_url.reveal()).netloc))
         self._default_names = frozenset(names)
 
+    def known(self) -> HostTable | None:
+        """The table, while nothing about instances and their names has changed."""
+        if self._ctx.access.epochs.value(epochs.ROUTING) != self._epoch:
+            return None
+        return self._table
+
     async def table(self) -> HostTable:
         """The table as instances and their names are now. Raises InstanceUnknown before the first start."""
         epoch = self._ctx.access.epochs.value(epochs.ROUTING)

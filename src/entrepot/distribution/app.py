@@ -88,7 +88,7 @@ class Distribution:
         except FeedBroken as error:
             raise ClientDisconnected from error
         except Denied as error:
-            self._denied(request, path, error)
+            self._denied(request, instance, path, error=error)
             challenge = [self._challenge(request, path)]
             answer = error_response(error, challenge if isinstance(error, Unauthenticated) else [])
         except OffsetMismatch as error:
@@ -121,13 +121,17 @@ class Distribution:
         resource = f"{x.instance.public_id}/{x.place.name}@{manifest.digest}"
         self._audit.pulled(x.caller, resource, request=x.request)
 
-    def _denied(self, request: Request, path: Path | None, error: Denied) -> None:
+    def _denied(
+        self, request: Request, instance: Instance, path: Path | None, *, error: Denied
+    ) -> None:
         """For the trail: refusals of callers that showed something. A client without credentials is only asked for some, and what
         became of a user name and password the login wrote down."""
         shown = request.header(b"authorization")[:7].lower()
         if path is not None and (request.caller or shown == "bearer ") and shown:
             action = f"{path.kind.value}.{request.method.lower()}"
-            resource = "" if path.name is None else str(path.name)
+            resource = (
+                instance.public_id if path.name is None else f"{instance.public_id}/{path.name}"
+            )
             self._audit.denied(request.caller, action, resource, request=request, error=error)
 
     def _challenge(self, request: Request, path: Path | None) -> tuple[bytes, bytes]:

@@ -5,6 +5,7 @@ import binascii
 from collections.abc import Callable
 from typing import Final
 
+from entrepot.capabilities.access.bearer import KeyNotHere
 from entrepot.capabilities.access.login import authenticate_basic
 from entrepot.capabilities.context import Context
 from entrepot.http.messages import Request
@@ -31,9 +32,12 @@ class Credentials:
             return self._ctx.access.anonymous(request.client, request.id)
         kind, _, value = header.partition(" ")
         if len(header) <= MAX_AUTHORIZATION and kind.lower() == "bearer":
-            return await self._ctx.access.authenticate_bearer(
-                value.strip(), instance.id, source=request.client, request_id=request.id
-            )
+            access, token = self._ctx.access, value.strip()
+            known = {"source": request.client, "request_id": request.id}
+            try:
+                return access.bearer(token, instance.id, **known)
+            except KeyNotHere:
+                return await access.authenticate_bearer(token, instance.id, **known)
         return await self.basic(request, instance)
 
     async def basic(self, request: Request, instance: Instance) -> Caller:

@@ -35,6 +35,9 @@ class Observer(Protocol):
 class Hosts(Protocol):
     """The host table as it is now."""
 
+    def known(self) -> HostTable | None:
+        """It, unless it must be read again."""
+
     async def table(self) -> HostTable:
         """Read again when instances or their names changed."""
 
@@ -75,7 +78,12 @@ class Application:
             request.believe(self._proxies)
         status, size = 499, 0
         try:
-            answer = await self._answer(request)
+            try:
+                answer = await self._route(request)
+            except (ClientDisconnected, asyncio.CancelledError):
+                raise
+            except Exception as error:  # noqa: BLE001  (the last catch of the chain)
+                answer = _failed(request, error)
             status = answer.status
             size = await _send(answer, request, send, self._ctx)
         except ClientDisconnected:
@@ -83,21 +91,8 @@ class Application:
         finally:
             self._observe(request, status=status, size=size, seconds=time.perf_counter() - began)
 
-    async def _answer(self, request: Request) -> Answer:
-        try:
-            return await self._route(request)
-        except (ClientDisconnected, asyncio.CancelledError):
-            raise
-        except Unavailable as error:
-            _log.warning("unavailable", request_id=request.id, error=str(error))
-            headers = [(b"content-type", b"text/plain"), (b"retry-after", b"1")]
-            return Response(503, headers, b"temporarily unavailable, try again\n")
-        except Exception:  # noqa: BLE001  (the last catch of the chain: logged, answered with 500)
-            _log.exception("unexpected error", request_id=request.id, path=_shown(request.path))
-            return Response(500, [(b"content-type", b"text/plain")], b"internal error\n")
-
     async def _route(self, request: Request) -> Answer:
-        table = await self._hosts.table()
+        table = self._hosts.known() or await self._hosts.table()
         kind, instance = table.resolve(request.host)
         wire = find_route(kind, request.path)
         if wire is Wire.HEALTH:
@@ -112,6 +107,16 @@ class Application:
         fine = request.path == b"/healthz" or await self._ready()
         text = b"ok\n" if fine else b"not ready\n"
         return Response(200 if fine else 503, [(b"content-type", b"text/plain")], text)
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    """Logged and answered, whatever it is."""
+    if isinstance(error, Unavailable):
+        _log.warning("unavailable", request_id=request.id, error=str(error))
+        headers = [(b"content-type", b"text/plain"), (b"retry-after", b"1")]
+        return Response(503, headers, b"temporarily unavailable, try again\n")
+    _log.error("unexpected error", request_id=request.id, path=_shown(request.path), exc_info=error)
+    return Response(500, [(b"content-type", b"text/plain")], b"internal error\n")
 
 
 def _scheme_and_authority(url: str) -> tuple[str, str]:

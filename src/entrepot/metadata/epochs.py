@@ -4,6 +4,8 @@ Values grow over all scopes and never repeat; a transaction sees every value low
 PostgreSQL: SERIALIZABLE). So `read_since` with the highest value seen misses nothing.
 """
 
+from functools import lru_cache
+
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
@@ -15,6 +17,7 @@ ROUTING = "routing"  # hosts, instances, networks
 KEYS = "keys"  # signing keys of bearer tokens
 
 
+@lru_cache(maxsize=4096)
 def of_tenant(tenant: TenantId) -> str:
     """The scope of a tenant: its users, keys, accounts, policies, and the grants and visibility of its namespaces."""
     return f"tenant:{tenant}"

@@ -96,36 +96,36 @@ class SqliteBackend:
 
     def points_here(self, prepared: Prepared, parameters: Mapping[str, object]) -> Rows | None:
         """On the caller's thread, unless recent ones took long or the file is locked."""
-        if self.latency.is_slow:
+        latency = self.latency
+        if latency.is_slow:
             return None
+        bound = prepared.bind(parameters)
+        started = time.perf_counter()
         try:
-            return self._points(self._hot, prepared, parameters)
+            rows: Rows = self._hot.execute(prepared.sql, bound).fetchall()
+            latency.observe(time.perf_counter() - started)
         except sqlite3.OperationalError as error:
             if is_busy(error):
                 return None
             if (known := meaning(error)) is not None:
                 raise known from error
             raise
-
-    def _points(
-        self, raw: sqlite3.Connection, prepared: Prepared, parameters: Mapping[str, object]
-    ) -> Rows:
-        bound = prepared.bind(parameters)
-        started = time.perf_counter()
-        rows: Rows = raw.execute(prepared.sql, bound).fetchall()
-        self.latency.observe(time.perf_counter() - started)
         return rows if prepared.out is None else [prepared.row(row) for row in rows]
 
     def submit_points(self, prepared: Prepared, parameters: Mapping[str, object]) -> "Future[Rows]":
         """In a reader thread, in autocommit like on the loop."""
 
         def job() -> Rows:
+            bound = prepared.bind(parameters)
+            started = time.perf_counter()
             try:
-                return self._points(self._crew.link().raw, prepared, parameters)
+                rows: Rows = self._crew.link().raw.execute(prepared.sql, bound).fetchall()
             except sqlite3.Error as error:
                 if (known := meaning(error)) is not None:
                     raise known from error
                 raise
+            self.latency.observe(time.perf_counter() - started)
+            return rows if prepared.out is None else [prepared.row(row) for row in rows]
 
         return self._crew.submit(job)
 

@@ -72,7 +72,7 @@ class Latency:
 
     def __init__(self, waited: Callable[[], bool] = lambda: True) -> None:
         """`waited`: whether the long call just made waited for the disk."""
-        self._waited = waited
+        self.waited = waited
         self.buckets = [0] * 24  # bucket i: at most 2**i microseconds; the last: all longer ones
         self._seen = 0
         self._slow = 0
@@ -85,7 +85,7 @@ class Latency:
         """
         self.buckets[min(int(seconds * 1e6).bit_length(), 23)] += 1
         self._seen += 1
-        if seconds > self.SLOW_SECONDS and self._waited():
+        if seconds > self.SLOW_SECONDS and self.waited():
             self._slow += 1
             if self._slow * 100 > self.WINDOW:
                 self.is_slow = True

@@ -185,7 +185,7 @@ def test_a_recount_puts_wrong_counts_right_and_says_how_many(jobs):
         "repository",
         "tags",
         subjects=lambda conn, after, limit: list(range(after + 1, min(after + limit, 250) + 1)),
-        truth=lambda conn, subject: subject,
+        truths=lambda conn, subjects: {subject: subject for subject in subjects},
     )
     one = recount_handler([counted])
 

@@ -43,9 +43,8 @@ class Epochs:
 
     def fresh(self) -> None:
         """Return if epochs were read lately. Raises RightsStale when that is over 5 s ago: nothing remembered may be used."""
-        age = self.age_seconds
-        if age > STALE_SECONDS:
-            raise RightsStale(round(age, 1))
+        if self._read_at is None or self._clock() - self._read_at > STALE_SECONDS:
+            raise RightsStale(round(self.age_seconds, 1))
 
     @property
     def age_seconds(self) -> float:

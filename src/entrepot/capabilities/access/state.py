@@ -116,11 +116,11 @@ class AccessState:
 
         Raises RightsStale where epochs could not be read lately.
         """
-        if caller.is_system:
-            return True
-        if caller.is_anonymous and not isinstance(caller, TokenCaller):
-            return permission is Permission.PULL and resource.is_public and self.anonymous_pull
-        if not isinstance(caller, TokenCaller) or permission is Permission.CATALOG:
+        if not isinstance(caller, TokenCaller):
+            if caller.is_anonymous:
+                return permission is Permission.PULL and resource.is_public and self.anonymous_pull
+            return True if caller.is_system else None
+        if permission is Permission.CATALOG:
             return None
         scope = caller.scope(permission, resource)
         if scope is None:
@@ -164,20 +164,26 @@ class AccessState:
             raise Unauthenticated("login required")
         return replace(ANONYMOUS, source=source, request_id=request_id)
 
-    async def authenticate_bearer(
+    def bearer(
         self, token: str, instance: InstanceId, *, source: str = "", request_id: str = ""
     ) -> TokenCaller:
-        """The caller of a bearer token at this instance. Raises Unauthenticated."""
-        try:
-            caller = self.verifier.verify(token, instance, _now())
-        except KeyNotHere:
-            if time.monotonic() - self._reloaded_at < _RELOAD_SECONDS:
-                raise
-            await self._load_keys()
-            caller = self.verifier.verify(token, instance, _now())
+        """The caller of a bearer token at this instance, with the keys that are here. Raises KeyNotHere, Unauthenticated."""
+        caller = self.verifier.verify(token, instance, _now())
         if caller.is_anonymous and not self.anonymous_pull:
             raise Unauthenticated("login required")
         return caller.at(source, request_id)
+
+    async def authenticate_bearer(
+        self, token: str, instance: InstanceId, *, source: str = "", request_id: str = ""
+    ) -> TokenCaller:
+        """Likewise; keys that another process made are read. Raises Unauthenticated."""
+        try:
+            return self.bearer(token, instance, source=source, request_id=request_id)
+        except KeyNotHere:
+            if time.monotonic() - self._reloaded_at < _RELOAD_SECONDS:
+                raise
+        await self._load_keys()
+        return self.bearer(token, instance, source=source, request_id=request_id)
 
     def turn(self, source: str, account: str) -> asyncio.Lock:
         """Held while one login of this source for this account is checked."""

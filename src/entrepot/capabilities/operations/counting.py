@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -40,12 +40,29 @@ FOLD_WATCH = Watch(FOLD, every_seconds=30.0, wanted=counters.is_fold_wanted)
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """How one count is recomputed from what it counts. Both functions run in a transaction."""
+    """How one count is recomputed from what it counts, for a page of subjects. Both functions run in a transaction."""
 
     subject_kind: str
     name: str
     subjects: Callable[[Connection, int, int], Sequence[int]]  # (after, limit): ids above, in order
-    truth: Callable[[Connection, int], int]  # of one subject
+    truths: Callable[[Connection, Sequence[int]], Mapping[int, int]]  # of each of a page of them
+
+
+def drifts(conn: Connection, one: Counted, after: int, *, limit: int) -> list[tuple[int, int]]:
+    """By how much each of the next subjects is counted wrong. Empty: there are no more."""
+    numbers = one.subjects(conn, after, limit)
+    if not numbers:
+        return []
+    counted = counters.many(conn, one.subject_kind, numbers, one.name)
+    truths = one.truths(conn, numbers)
+    return [(number, truths[number] - counted[number]) for number in numbers]
+
+
+def correct(conn: Connection, one: Counted, after: int, *, limit: int) -> list[tuple[int, int]]:
+    """Make them right; what `drifts` found."""
+    found = drifts(conn, one, after, limit=limit)
+    counters.add_many(conn, {(one.subject_kind, n, one.name): drift for n, drift in found})
+    return found
 
 
 def recount_handler(counted: Sequence[Counted]) -> Handler:
@@ -63,20 +80,11 @@ def recount_handler(counted: Sequence[Counted]) -> Handler:
 async def _recount(ctx: JobContext, one: Counted, totals: "Counter[str]") -> None:
     after = 0
 
-    def step(conn: Connection) -> list[tuple[int, int]]:
-        return [
-            (
-                subject,
-                counters.correct(
-                    conn, one.subject_kind, subject, one.name, truth=one.truth(conn, subject)
-                ),
-            )
-            for subject in one.subjects(conn, after, _SUBJECTS)
-        ]
-
-    while drifts := await ctx.write(step):
-        after = drifts[-1][0]
-        for subject, drift in drifts:
+    while found := await ctx.write(
+        lambda conn: correct(conn, one, after, limit=_SUBJECTS)  # noqa: B023 (run before the next)
+    ):
+        after = found[-1][0]
+        for subject, drift in found:
             totals["checked"] += 1
             if drift:
                 totals["wrong"] += 1

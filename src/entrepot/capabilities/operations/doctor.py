@@ -12,12 +12,10 @@ from enum import StrEnum
 from functools import partial
 
 from entrepot.capabilities.context import Context
-from entrepot.capabilities.operations import collector, comparing, expiry, reconcile
+from entrepot.capabilities.operations import collector, comparing, counting, expiry, reconcile
 from entrepot.capabilities.operations.comparing import Differences
-from entrepot.capabilities.operations.reconcile import CountedInPages
-from entrepot.metadata import backlog, counters, inventory, migrate
+from entrepot.metadata import backlog, inventory, migrate
 from entrepot.metadata.backlog import Backlog
-from entrepot.metadata.database import Connection
 from entrepot.model.errors import RegistryError
 
 OVERDUE_SECONDS = 86400.0
@@ -257,7 +255,9 @@ async def _counts(ctx: Context, report: Callable[[str, int], None]) -> AsyncIter
     wrong: list[str] = []
     for one in reconcile.COUNTED:
         after = 0
-        while page := await ctx.db.read(partial(_drifts, one=one, after=after)):
+        while page := await ctx.db.read(
+            partial(counting.drifts, one=one, after=after, limit=SUBJECTS)
+        ):
             wrong += [
                 f"{one.subject_kind}:{number} {one.name} {drift:+d}"
                 for number, drift in page
@@ -277,28 +277,17 @@ async def _counts(ctx: Context, report: Callable[[str, int], None]) -> AsyncIter
         )
 
 
-def _drifts(conn: Connection, one: CountedInPages, after: int) -> list[tuple[int, int]]:
-    numbers = one.subjects(conn, after, SUBJECTS)
-    if not numbers:
-        return []
-    counted = counters.many(conn, one.subject_kind, numbers, one.name)
-    truths = one.truths(conn, numbers)
-    return [(number, truths[number] - counted[number]) for number in numbers]
-
-
 async def _correct_counts(ctx: Context) -> int:
     """Looks without the writer, and counts a page that is wrong again with it."""
     corrected = 0
 
-    def write(conn: Connection, one: CountedInPages, after: int) -> int:
-        found = {(one.subject_kind, n, one.name): drift for n, drift in _drifts(conn, one, after)}
-        counters.add_many(conn, found)
-        return sum(1 for drift in found.values() if drift)
-
     for one in reconcile.COUNTED:
         after = 0
-        while page := await ctx.db.read(partial(_drifts, one=one, after=after)):
+        while page := await ctx.db.read(
+            partial(counting.drifts, one=one, after=after, limit=SUBJECTS)
+        ):
             if any(drift for _, drift in page):
-                corrected += await ctx.db.write(partial(write, one=one, after=after))
+                mend = partial(counting.correct, one=one, after=after, limit=SUBJECTS)
+                corrected += sum(1 for _, drift in await ctx.db.write(mend) if drift)
             after = page[-1][0]
     return corrected

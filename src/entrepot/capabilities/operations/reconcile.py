@@ -7,8 +7,7 @@ in between. Whatever came of that, the scrub would find it.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import structlog
@@ -28,35 +27,18 @@ from entrepot.model.errors import LeaseLost, ObjectMissing, StorageUnavailable, 
 from entrepot.model.ids import Micros
 from entrepot.ports.blobs import ObjectKey
 
-Subjects = Callable[[Connection, int, int], Sequence[int]]  # (after, limit): ids above, in order
-Truths = Callable[[Connection, Sequence[int]], Mapping[int, int]]  # of each of a page of subjects
-
 RECONCILE = "storage.reconcile"
 REPOSITORIES = 50  # looked through in one read
 BLOBS = 20_000
 BATCH = 200
 
 
-@dataclass(frozen=True, slots=True)
-class CountedInPages(Counted):
-    """A count that is recomputed for many subjects at once."""
-
-    truths: Truths
-
-
-def _counted(kind: str, name: str, subjects: Subjects, truths_of: Truths) -> CountedInPages:
-    def truth(conn: Connection, subject: int) -> int:
-        return truths_of(conn, [subject])[subject]
-
-    return CountedInPages(kind, name, subjects, truth, truths_of)
-
-
-_REPOSITORIES: Subjects = partial(truths.countable_ids, purging=PURGING)
+_REPOSITORIES = partial(truths.countable_ids, purging=PURGING)
 COUNTED = (  # repositories first: a namespace's bytes are the sum of theirs
-    _counted("repository", "bytes", _REPOSITORIES, truths.repository_bytes),
-    _counted("repository", "tags", _REPOSITORIES, truths.repository_tags),
-    _counted("namespace", "repositories", truths.namespace_ids, truths.namespace_repositories),
-    _counted("namespace", "bytes", truths.namespace_ids, truths.namespace_bytes),
+    Counted("repository", "bytes", _REPOSITORIES, truths.repository_bytes),
+    Counted("repository", "tags", _REPOSITORIES, truths.repository_tags),
+    Counted("namespace", "repositories", truths.namespace_ids, truths.namespace_repositories),
+    Counted("namespace", "bytes", truths.namespace_ids, truths.namespace_bytes),
 )
 _log = structlog.get_logger(__name__)
 

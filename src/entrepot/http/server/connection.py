@@ -60,7 +60,8 @@ class Connection(Stream):
     # Bytes in
 
     def on_readable(self) -> None:
-        self.wake_writer_for_read()
+        if self._write_needs_read:
+            self.wake_writer()
         if self._handshaking:
             self._handshake()
             return
@@ -77,7 +78,7 @@ class Connection(Stream):
         except OSError:
             self.lost()
             return
-        if self._reading and self._discarded is None:
+        if self.tls and self._reading and self._discarded is None:
             self.read_deciphered()
 
     def _handshake(self) -> None:
@@ -107,7 +108,10 @@ class Connection(Stream):
             return
         self.moved += size
         try:
-            self._take(bytes(view[:size]))
+            if self.cycle is None and not self._waiting:
+                self._take_head(bytes(view[:size]))
+            else:
+                self._take(bytes(view[:size]))
         except BadRequest as refusal:
             self._refuse(refusal.status)
 
@@ -128,9 +132,6 @@ class Connection(Stream):
 
     def _take(self, data: bytes) -> None:
         cycle = self.cycle
-        if cycle is None and not self._waiting:
-            self._take_head(data)
-            return
         if cycle is not None and (body := cycle.body) is not None and not body.complete:
             data = body.feed(data)
             self._body_arrived(cycle, body)
@@ -210,7 +211,9 @@ class Connection(Stream):
 
     def response_done(self, *, keep_alive: bool) -> None:
         """The answer is out: the next request, or the end."""
-        self._leave_cycle()
+        if self.cycle is not None:
+            self.serving.in_flight -= 1
+            self.cycle = None
         if self.closed:
             return
         if not keep_alive:
@@ -227,7 +230,7 @@ class Connection(Stream):
             self.loop.call_soon(self._next_head)
         elif self._end_seen:
             self.close()
-        else:
+        elif not self._reading:
             self.resume_reading()
 
     def _next_head(self) -> None:

@@ -226,6 +226,9 @@ class Cycle:
         elif kind == "http.response.body":
             more = event.get("more_body", False)
             data = event.get("body", b"")
+            if not more and self._is_whole(data):
+                await self._send_whole(data)
+                return
             self._check_size(len(data), more=more)
             await self._write(self._framed(data, more=more))
             self._wrote(len(data), more=more)
@@ -237,16 +240,17 @@ class Cycle:
     def _start(self, event: Event) -> None:
         self._require_open(started=False)
         request, body, serving = self.request, self.body, self._serving
-        head = ResponseHead(event["status"], event.get("headers", ()))
         # An unread body must not be taken for the next request, and is not worth waiting for.
         read = body is None or body.complete
-        self._pending_head = head.render(
+        self._head = head = ResponseHead(
+            event["status"],
+            event.get("headers", ()),
             serving.preamble,
             method=request.method,
             version=request.version,
             keep_alive=request.keep_alive and read and not serving.stopping,
         )
-        self._head = head
+        self._pending_head = head.rendered
         self.started = True
 
     def _require_open(self, *, started: bool) -> None:
@@ -254,6 +258,29 @@ class Cycle:
             raise ClientDisconnected
         if self.complete or self.started is not started:
             raise WrongResponse("events of a response come once, and the start comes first")
+
+    def _is_whole(self, data: bytes) -> bool:
+        """Whether this is the whole body of an answer of which nothing was sent, and small: nearly all are."""
+        head = self._head
+        return (
+            bool(self._pending_head)
+            and head is not None
+            and (head.silent or (head.length == len(data) and len(data) <= _JOIN_BYTES))
+            and not (self.complete or self._connection.closed)
+        )
+
+    async def _send_whole(self, data: bytes) -> None:
+        """Head and body in one system call, mostly."""
+        head, connection = self._head, self._connection
+        assert head is not None  # noqa: S101  (_is_whole saw it)
+        whole, self._pending_head = self._pending_head, b""
+        if not head.silent:
+            whole += data
+            self._sent = len(data)
+        sent = connection.send_now(whole)
+        if sent < len(whole):
+            await connection.write_rest(memoryview(whole)[sent:])
+        self._finish()
 
     def _check_size(self, size: int, *, more: bool) -> None:
         """The body must be exactly as long as declared. Raises before anything is sent."""
@@ -328,7 +355,8 @@ class Cycle:
         head = self._head
         assert head is not None  # noqa: S101  (only a started response finishes)
         self._report(head.status)
-        self._wake()
+        if self._waiters:
+            self._wake()
         body = self.body
         read = body is None or body.complete
         self._connection.response_done(keep_alive=head.keep_alive and read)

@@ -10,6 +10,7 @@ _CLOSE: Final = b"connection: close\r\n"
 _KEEP: Final = b"connection: keep-alive\r\n"
 _PREAMBLE_LINES: Final = 2
 _CHUNKED: Final = b"transfer-encoding: chunked\r\n"
+_WITHOUT_BODY: Final = frozenset([204, 304])
 _OURS: Final = frozenset(
     [b"connection", b"content-length", b"date", b"keep-alive", b"server", b"transfer-encoding"]
 )
@@ -36,66 +37,63 @@ class ResponseHead:
     `length` is the declared body length in bytes, None where it is not known beforehand.
     `silent`: no body bytes may follow, whatever the application sends. `chunked`: the body is
     framed in chunks. Neither and no length: the end of the connection ends the body.
+    `rendered`: its bytes.
     """
 
-    __slots__ = ("_expected", "_lines", "chunked", "keep_alive", "length", "silent", "status")
+    __slots__ = ("chunked", "keep_alive", "length", "rendered", "silent", "status")
 
-    def __init__(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    def __init__(
+        self,
+        status: int,
+        headers: Iterable[tuple[bytes, bytes]],
+        preamble: bytes,
+        *,
+        method: str,
+        version: str,
+        keep_alive: bool,
+    ) -> None:
+        """Raises WrongResponse for what is no head, or would break out of its lines."""
         if status not in _STATUS_LINES:
             raise WrongResponse(f"status {status}")
         self.status = status
         self.length: int | None = None
-        self.keep_alive = True
-        self.chunked = self.silent = False
-        self._lines = [_STATUS_LINES[status]]
-        self._expected = 2 + _PREAMBLE_LINES
-        lines = self._lines
+        self.silent = method == "HEAD" or status in _WITHOUT_BODY
+        self.chunked = False
+        lines = [_STATUS_LINES[status]]
         for name, value in headers:
-            if name in _OURS or (lower := name.lower()) in _OURS:
-                self._own(name.lower(), value)
-            else:
+            if name not in _OURS and (lower := name.lower()) not in _OURS:
                 lines.append(b"%b: %b\r\n" % (lower, value))
-        self._expected += len(lines) - 1
-
-    def _own(self, name: bytes, value: bytes) -> None:
-        """The application's word on what the server is responsible for."""
-        if name == b"content-length":
-            if self.length is not None or not value.isdigit():
-                raise WrongResponse("invalid content-length")
-            self.length = int(value)
-        elif name == b"connection" and b"close" in value.lower():
-            self.keep_alive = False
-
-    def render(self, preamble: bytes, *, method: str, version: str, keep_alive: bool) -> bytes:
-        """The bytes of the head. Settles `silent`, `chunked` and `keep_alive`.
-
-        Raises WrongResponse when a header would break out of its line.
-        """
-        lines, status = self._lines, self.status
-        self.keep_alive = keep_alive = self.keep_alive and keep_alive
-        self.silent = method == "HEAD" or status in (204, 304)
-        if self.length is not None and status != 204:
-            lines.append(b"content-length: %d\r\n" % self.length)
-            self._expected += 1
-        elif not self.silent:
-            if version == "1.1":
-                self.chunked = True
-                lines.append(_CHUNKED)
-                self._expected += 1
-            else:
-                self.keep_alive = keep_alive = False
-        lines.append(preamble)
-        if not keep_alive:
+            elif name.lower() == b"content-length":
+                self._declare(value)
+            elif name.lower() == b"connection" and b"close" in value.lower():
+                keep_alive = False
+        ends_itself = self._frame(lines, version)
+        self.keep_alive = keep_alive and ends_itself
+        if not self.keep_alive:
             lines.append(_CLOSE)
-            self._expected += 1
         elif version == "1.0":
             lines.append(_KEEP)
-            self._expected += 1
-        lines.append(b"\r\n")
-        head = b"".join(lines)
-        if not head.count(b"\n") == head.count(b"\r") == self._expected or b"\0" in head:
+        expected = len(lines) + _PREAMBLE_LINES + 1
+        lines += (preamble, b"\r\n")
+        self.rendered = head = b"".join(lines)
+        if not head.count(b"\n") == head.count(b"\r") == expected or b"\0" in head:
             raise WrongResponse("control character in a response header")
-        return head
+
+    def _declare(self, value: bytes) -> None:
+        if self.length is not None or not value.isdigit():
+            raise WrongResponse("invalid content-length")
+        self.length = int(value)
+
+    def _frame(self, lines: list[bytes], version: str) -> bool:
+        """How the body ends. False: with the connection."""
+        if self.length is not None and self.status != HTTPStatus.NO_CONTENT:
+            lines.append(b"content-length: %d\r\n" % self.length)
+        elif not self.silent:
+            if version != "1.1":
+                return False
+            self.chunked = True
+            lines.append(_CHUNKED)
+        return True
 
 
 def plain_answer(status: int, preamble: bytes) -> bytes:

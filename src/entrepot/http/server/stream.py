@@ -150,11 +150,6 @@ class Stream:
         self.loop.remove_writer(self.fd)
         self.wake_writer()
 
-    def wake_writer_for_read(self) -> None:
-        """Subclasses call it first when the socket is readable."""
-        if self._write_needs_read:
-            self.wake_writer()
-
     def wake_writer(self) -> None:
         if self._writer is not None and not self._writer.done():
             self._writer.set_result(None)

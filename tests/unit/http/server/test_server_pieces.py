@@ -80,7 +80,7 @@ def test_a_buffer_that_a_thread_may_still_read_is_not_used_again():
 @pytest.mark.parametrize("status", [100, 101, 199, 600, 0, -1])
 def test_only_final_statuses_are_answers(status):
     with pytest.raises(WrongResponse):
-        ResponseHead(status, [])
+        ResponseHead(status, [], b"", method="GET", version="1.1", keep_alive=True)
 
 
 class List:
