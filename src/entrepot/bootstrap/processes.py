@@ -10,9 +10,11 @@ import uvloop
 from entrepot.bootstrap.child import Link
 from entrepot.bootstrap.server import Sockets, serve
 from entrepot.bootstrap.worker import work
+from entrepot.capabilities.access.sealing import MasterKeyUnusable
 from entrepot.config import Settings
 from entrepot.model.errors import RegistryError
 from entrepot.telemetry import Telemetry, configure_logging
+from entrepot.telemetry.logs import LOG
 
 _M_ARENA_MAX: Final = -8  # malloc.h
 
@@ -37,5 +39,7 @@ def run_process(settings: Settings, name: str, link: Link, sockets: Sockets) -> 
                 runner.run(serve(settings, sockets, link=link, telemetry=telemetry))
             else:
                 runner.run(work(settings, sockets.admin, link=link, telemetry=telemetry))
-    except RegistryError as error:
+    except (RegistryError, MasterKeyUnusable) as error:
         raise SystemExit(f"entrepot: {error}") from error
+    finally:
+        LOG.close()  # a forked process ends without the interpreter's last steps

@@ -13,7 +13,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.context import ForkProcess
 from pathlib import Path
@@ -65,7 +65,9 @@ class Supervisor:
     def start(self, child: Child) -> bool:
         """Start it and wait until it is ready; False if it ended instead, or if everything is to stop."""
         self.begin(child)
-        while not (self.is_stopping or child.is_ready or _has_ended(child)):
+        while not (
+            self.is_stopping or child.is_ready or child.process is None or _has_ended(child)
+        ):
             self._listen(TURN_SECONDS)
         return child.is_ready
 
@@ -98,27 +100,45 @@ class Supervisor:
                 and process.pid is not None
                 and process.is_alive()
             ):
-                os.kill(process.pid, signal.SIGHUP)
+                with suppress(ProcessLookupError):  # it ended in this moment
+                    os.kill(process.pid, signal.SIGHUP)
 
     def _ask_to_stop(self) -> None:
         self.is_stopping = True
 
     def _spawn(self, child: Child) -> None:
-        reading, writing = os.pipe()
-        child.is_ready, child.restart_at = False, None
-        sys.stdout.flush()
-        sys.stderr.flush()
+        """Fork it. Where that cannot be now (memory, processes, descriptors), it is tried again later."""
+        child.is_ready, child.restart_at, child.process = False, None, None
         gc.freeze()  # what is there now is nobody's garbage: a collection in a child would only copy its pages
-        child.process = _FORK.Process(target=self._live, args=(child, writing), name=child.name)
-        with _signals_held():  # until the child has its own handlers
-            child.process.start()
-        os.close(writing)
+        try:
+            pipe = os.pipe()
+        except OSError as error:
+            self._try_later(child, error)
+            return
+        # A daemon in the sense of the library: should this process fail, it must not wait for a child that waits for its end.
+        process = _FORK.Process(target=self._live, args=(child, pipe), name=child.name, daemon=True)
+        try:
+            with _signals_held():  # until the child has its own handlers
+                process.start()
+        except OSError as error:
+            os.close(pipe[0])
+            self._try_later(child, error)
+            return
+        finally:
+            os.close(pipe[1])
+        child.process = process
         child.started_at = time.monotonic()
-        self._pipes.register(reading, selectors.EVENT_READ, child)
+        self._pipes.register(pipe[0], selectors.EVENT_READ, child)
 
-    def _live(self, child: Child, status: int) -> None:
+    def _try_later(self, child: Child, error: OSError) -> None:
+        child.failures += 1
+        child.restart_at = time.monotonic() + RESTART_SECONDS
+        _tell(f"{child.name} process cannot be started: {error}; trying again")
+
+    def _live(self, child: Child, pipe: tuple[int, int]) -> None:
         """In the child: let go of what is the supervisor's and the other children's, then be what it is."""
         os.close(self._life[1])  # held by whoever must be outlived
+        os.close(pipe[0])
         for key in self._pipes.get_map().values():
             os.close(key.fd)
         self._pipes.close()
@@ -129,7 +149,7 @@ class Supervisor:
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         _name_process(f"entrepot {child.name.replace('server', 'srv')}")
-        child.body(Link(status, self._life[0]))
+        child.body(Link(pipe[1], self._life[0]))
 
     def _listen(self, seconds: float) -> None:
         """Take what children say within that time; a pipe's end closes it."""
@@ -155,9 +175,7 @@ class Supervisor:
         pause = min(RESTART_SECONDS * 2 ** (child.failures - 1), LONGEST_RESTART_SECONDS)
         child.restart_at = time.monotonic() + (pause if child.failures else 0.0)
         child.is_ready = False
-        sys.stderr.write(
-            f"{child.name} process ended with code {ended.exitcode}; starting it again\n"
-        )
+        _tell(f"{child.name} process ended with code {ended.exitcode}; starting it again")
         ended.close()
 
     def stop(self) -> int:
@@ -185,7 +203,15 @@ def _signals_held() -> Iterator[None]:
 
 def _name_process(name: str) -> None:
     """What `ps` and `top` show as its command."""
-    Path("/proc/self/comm").write_text(name[:15], encoding="ascii")
+    with suppress(OSError):  # no more than a name
+        Path("/proc/self/comm").write_text(name[:15], encoding="ascii")
+
+
+def _tell(line: str) -> None:
+    """To whoever reads standard error; nobody may."""
+    with suppress(OSError, AttributeError, ValueError):
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
 
 
 def _has_ended(child: Child) -> bool:

@@ -34,8 +34,14 @@ _EVERYTHING = PageSelect(
     .order_by(repositories.c.full_name)
     .limit(_LIMIT)
 )
-# Deleted namespaces are empty.
-_LIVING = (namespaces.c.instance_id == sa.bindparam("instance"), namespaces.c.deleted_at.is_(None))
+# Deleted namespaces are empty; empty ones, of which a tenant may have any number, would cost a statement each.
+_LIVING = (
+    namespaces.c.instance_id == sa.bindparam("instance"),
+    namespaces.c.deleted_at.is_(None),
+    sa.exists().where(
+        repositories.c.namespace_id == namespaces.c.id, repositories.c.deleted_at.is_(None)
+    ),
+)
 _OF_TENANT = PageSelect(
     sa.select(namespaces.c.id, namespaces.c.name)
     .where(

@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 from server_harness import Serve, echo, read_all
@@ -158,6 +159,29 @@ def test_a_request_after_a_large_body_is_not_taken_for_the_end(serve: Serve):
         received = read_all(sock)
     assert b"connection: close" not in received.partition(b"\r\n\r\n")[0]
     assert received.count(b"HTTP/1.1 200 ") == 2
+
+
+# What a client sends ahead waits in its own socket, not in our memory.
+@pytest.mark.parametrize("loop_name", ["uvloop", "asyncio"])
+@pytest.mark.parametrize("body", [b"", b"x"], ids=["without a body", "with one"])
+def test_an_endless_pipeline_is_read_as_fast_as_it_is_answered(serve: Serve, body, loop_name):
+    run = serve(echo, loop_name=loop_name, limits=Limits(read_ahead=65536))
+    one = post(b"Content-Length: 1", body=body) if body else NEXT
+    most, sent = 0, 0
+    with run.connect(timeout=30) as sock:
+        sock.setblocking(False)
+        until = time.monotonic() + 1.5
+        while time.monotonic() < until:
+            try:
+                sent += sock.send(one * 2000)
+            except BlockingIOError:
+                time.sleep(0.005)
+            with suppress(BlockingIOError):
+                sock.recv(1 << 20)
+            for connection in list(run.server._serving.connections):
+                most = max(most, len(connection._waiting))
+    assert sent > 4 * 65536
+    assert most <= 65536 + 2 * 65536
 
 
 # A full send buffer takes nothing until a third of it is free, however steadily the client reads.

@@ -98,21 +98,25 @@ async def small_content(ctx: Context, blob: Blob) -> bytes | None:
     """All its bytes if they are few; None: use `open_blob`. Raises ObjectMissing, StorageUnavailable."""
     if blob.size > small.MOST_BYTES:
         return None
-    content = ctx.small.get(blob.object_key)
-    if content is None:
-        content = await ctx.blocking(lambda: _read_whole(ctx, blob))
+    kept = ctx.small.get(blob.object_key)
+    if kept is not None:
+        return kept
+    content, is_right = await ctx.blocking(lambda: _read_whole(ctx, blob))
+    if is_right:  # what is damaged now may be put right in its place
         ctx.small.keep(blob.object_key, content)
     return content
 
 
-def _read_whole(ctx: Context, blob: Blob) -> bytes:
+def _read_whole(ctx: Context, blob: Blob) -> tuple[bytes, bool]:
+    """The bytes, and whether they have the blob's digest."""
     content = bytearray()
     with ctx.blobs.open(ObjectKey(blob.object_key), start=0, length=blob.size) as reader:
         for piece in reader.chunks():
             content += piece
     if len(content) != blob.size:
         raise ObjectMissing(blob.object_key)
-    return bytes(content)
+    digest = Digest.parse(blob.digest)
+    return bytes(content), Digest.of(bytes(content), digest.algorithm) == digest
 
 
 async def list_tags(ctx: Context, caller: Caller, place: Place, page: Page) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Final
 MOST_BYTES: Final = 16 * 1024
 """Larger blobs are not kept."""
 TOTAL_BYTES: Final = 8 * 1024 * 1024
+_ENTRY_BYTES: Final = 512
 
 
 class SmallBlobs:
@@ -30,7 +31,12 @@ class SmallBlobs:
     def keep(self, key: str, content: bytes) -> None:
         """Keep it, in place of others if need be."""
         before = self._contents.pop(key, None)
-        self._size += len(content) - (0 if before is None else len(before))
+        self._size += _cost(content) - (0 if before is None else _cost(before))
         self._contents[key] = content
         while self._size > self._total_bytes:
-            self._size -= len(self._contents.popitem(last=False)[1])
+            self._size -= _cost(self._contents.popitem(last=False)[1])
+
+
+def _cost(content: bytes) -> int:
+    """What an entry takes, about: many tiny ones are mostly keys and headers."""
+    return len(content) + _ENTRY_BYTES

@@ -137,7 +137,7 @@ class Connection(Stream):
             self._body_arrived(cycle, body)
         if data:
             self._waiting += data
-            if len(self._waiting) >= self.serving.limits.read_ahead:
+            if self._is_full():
                 self.pause_reading()
 
     def _body_arrived(self, cycle: Cycle, body: RequestBody) -> None:
@@ -155,8 +155,14 @@ class Connection(Stream):
         cycle = self.cycle
         if cycle is None or cycle.body is None or self._end_seen:
             return
+        if self._is_full():
+            return
         if cycle.body.complete or self._room_for_body(cycle, cycle.body):
             self.resume_reading()
+
+    def _is_full(self) -> bool:
+        """Whether as much of later requests waits as may: reading goes on when the one before is answered."""
+        return len(self._waiting) >= self.serving.limits.read_ahead
 
     def _input_ended(self) -> None:
         """The client sends no more. It may still read, so an answer in progress goes on."""
@@ -243,12 +249,13 @@ class Connection(Stream):
         except BadRequest as refusal:
             self._refuse(refusal.status)
             return
-        if not self._end_seen:
+        if self._end_seen:
+            if self.cycle is not None:
+                self.cycle.client_gone()
+            elif not self._waiting:
+                self.close()
+        elif not self._is_full():
             self.resume_reading()
-        elif self.cycle is not None:
-            self.cycle.client_gone()
-        elif not self._waiting:
-            self.close()
 
     def _refuse(self, status: int) -> None:
         """The input makes no sense (any more): say so if nothing was said yet, then close."""

@@ -51,3 +51,5 @@ class _Rest:
                 awaited = coroutine.send(sent) if failure is None else coroutine.throw(failure)
             except StopIteration:
                 return
+            finally:
+                failure = None  # its traceback holds this frame
