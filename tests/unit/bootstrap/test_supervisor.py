@@ -100,7 +100,7 @@ while child.process is None or child.process.pid == first or not child.is_ready:
     assert time.monotonic() < deadline
     supervisor._listen(0.05)
     supervisor._look_after(child)
-sys.exit(supervisor.stop() or 5)
+os._exit(supervisor.stop() or 5)  # the interpreter's own end would want to flush what could not be written
 """,
             stderr=writing,
         )
