@@ -102,13 +102,6 @@ def is_fold_wanted(conn: Connection) -> bool:
     return conn.execute(sa.select(counter_deltas.c.id).limit(1)).first() is not None
 
 
-def correct(conn: Connection, subject_kind: str, subject_id: int, name: str, *, truth: int) -> int:
-    """Make the count what was just recounted in this transaction. By how much it was wrong."""
-    drift = truth - value(conn, subject_kind, subject_id, name)
-    add(conn, subject_kind, subject_id, name, drift)
-    return drift
-
-
 def forget(conn: Connection, subject_kind: str, subject_id: int) -> None:
     """Remove all counts of a subject that is gone for good."""
     for table in (counters, counter_deltas):

@@ -132,23 +132,22 @@ class Database:
 
         SQLite runs it on the event loop while that takes under a millisecond (p99), else in a thread; PostgreSQL in a thread.
         """
-        backend = self._backend
-        backend.guard.refuse_nesting()
-        rows = backend.points_here(prepared, parameters)
+        rows = self._points_here(prepared, parameters)
         if rows is None:
             rows = await self._points_elsewhere(prepared, parameters)
-        else:
-            backend.statistics.points_on_loop += 1
         return rows[0] if rows else None
 
     async def points(self, prepared: Prepared, parameters: Mapping[str, object]) -> Rows:
         """All rows of a point read. For at most a few dozen."""
+        rows = self._points_here(prepared, parameters)
+        return await self._points_elsewhere(prepared, parameters) if rows is None else rows
+
+    def _points_here(self, prepared: Prepared, parameters: Mapping[str, object]) -> Rows | None:
         backend = self._backend
         backend.guard.refuse_nesting()
         rows = backend.points_here(prepared, parameters)
-        if rows is None:
-            return await self._points_elsewhere(prepared, parameters)
-        backend.statistics.points_on_loop += 1
+        if rows is not None:
+            backend.statistics.points_on_loop += 1
         return rows
 
     async def _points_elsewhere(self, prepared: Prepared, parameters: Mapping[str, object]) -> Rows:

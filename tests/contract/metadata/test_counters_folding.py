@@ -5,6 +5,7 @@ import asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from entrepot.capabilities.operations.counting import Counted, correct
 from entrepot.metadata import counters
 
 
@@ -52,9 +53,17 @@ def test_a_correction_makes_the_count_the_truth(migrated_database):
     db = migrated_database
     db.write_sync(lambda c: counters.add(c, "repository", 1, "tags", 9))
 
-    assert db.write_sync(lambda c: counters.correct(c, "repository", 1, "tags", truth=4)) == -5
+    four = Counted(
+        subject_kind="repository",
+        name="tags",
+        subjects=lambda _, after, __: [1] if after < 1 else [],
+        truths=lambda _, numbers: dict.fromkeys(numbers, 4),
+    )
+
+    assert db.write_sync(lambda c: correct(c, four, 0, limit=9)) == [(1, -5)]
     assert value(db) == 4
-    assert db.write_sync(lambda c: counters.correct(c, "repository", 1, "tags", truth=4)) == 0
+    assert db.write_sync(lambda c: correct(c, four, 0, limit=9)) == [(1, 0)]
+    assert db.write_sync(lambda c: correct(c, four, 1, limit=9)) == []
 
 
 def test_a_forgotten_subject_counts_nothing(migrated_database):

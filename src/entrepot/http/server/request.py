@@ -113,8 +113,8 @@ class RequestParser:
             raise self._refuse(414, "target too long")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # The hottest line of the server; `checked` does the thinking. Trailers end here too,
-        # after `checked` took the list: bounded by the body's framing allowance, then ignored.
+        # The hottest line of the server; `checked` does the thinking. Trailers come here too,
+        # bounded by the body's framing allowance, and are dropped.
         if self.head_complete:
             self.spoilt = True  # a trailer, which llhttp may have obeyed
         else:
