@@ -10,7 +10,6 @@ import os
 import selectors
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -208,10 +207,10 @@ def _name_process(name: str) -> None:
 
 
 def _tell(line: str) -> None:
-    """To whoever reads standard error; nobody may."""
-    with suppress(OSError, AttributeError, ValueError):
-        sys.stderr.write(f"{line}\n")
-        sys.stderr.flush()
+    """To whoever reads standard error; nobody may. Past its buffer: what could not be written stays in there, and every fork would fail
+    in trying to flush it."""
+    with suppress(OSError):
+        os.write(2, f"{line}\n".encode(errors="replace"))
 
 
 def _has_ended(child: Child) -> bool:

@@ -22,7 +22,10 @@ supervisor.add([child])
 
 def run(program: str, **options) -> subprocess.CompletedProcess:
     command = [sys.executable, "-c", COMMON + program]
-    return subprocess.run(command, timeout=60, check=False, text=True, **options)
+    surroundings = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    return subprocess.run(
+        command, timeout=60, check=False, text=True, env=surroundings, **options
+    )
 
 
 def ended(pid: int) -> bool:
@@ -100,7 +103,7 @@ while child.process is None or child.process.pid == first or not child.is_ready:
     assert time.monotonic() < deadline
     supervisor._listen(0.05)
     supervisor._look_after(child)
-os._exit(supervisor.stop() or 5)  # the interpreter's own end would want to flush what could not be written
+sys.exit(supervisor.stop() or 5)
 """,
             stderr=writing,
         )
