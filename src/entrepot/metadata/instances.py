@@ -34,6 +34,7 @@ def insert_instance(
     *,
     tenant: TenantId | None,
     region: int,
+    edition: str = "",
     is_default: bool = False,
 ) -> Instance:
     """A new instance with a public id of its own. The name is unique among the living."""
@@ -44,6 +45,7 @@ def insert_instance(
         "region_id": region,
         "name": name,
         "is_default": is_default,
+        "edition": edition,
         "created_at": now(conn),
     }
     return _instance_of(
@@ -114,7 +116,9 @@ def add_host(conn: Connection, instance: InstanceId, host: str) -> bool:
     present = sa.select(instance_hosts.c.instance_id).where(instance_hosts.c.host == host)
     if conn.execute(present).first() is not None:
         return False
-    conn.execute(sa.insert(instance_hosts).values(host=host, instance_id=instance))
+    conn.execute(
+        sa.insert(instance_hosts).values(host=host, instance_id=instance, created_at=now(conn))
+    )
     return True
 
 

@@ -49,6 +49,13 @@ def _living_name(table: str, *columns: str) -> Index:
     )
 
 
+def _next_in_instance(context: Any) -> int:
+    """One more than any namespace of the instance has, deleted ones too."""
+    instance = context.get_current_parameters()["instance_id"]
+    query = sa.select(sa.func.max(namespaces.c.number)).where(namespaces.c.instance_id == instance)
+    return (context.connection.scalar(query) or 0) + 1
+
+
 # -- the deployment ---------------------------------------------------------------------------------------------------
 
 schema_info = Table(
@@ -206,6 +213,16 @@ grants = Table(  # SWR: 1 read, 3 edit, 7 manage, on a namespace or one reposito
     Index("ix_grants_namespace_id", "namespace_id"),
 )
 
+nonces = Table(  # numbers used once, of signed requests that carry one
+    "nonces",
+    SCHEMA,
+    Column("access_key_id", NameText, primary_key=True),
+    Column("signed_at", sa.BigInteger, primary_key=True),  # seconds, as the client says
+    Column("nonce", sa.BigInteger, primary_key=True),
+    _at("expires_at"),
+    Index("ix_nonces_expires_at", "expires_at"),
+)
+
 # -- where ------------------------------------------------------------------------------------------------------------
 
 regions = Table(
@@ -242,9 +259,27 @@ instances = Table(
     _to("regions", "region_id"),
     Column("name", NameText, nullable=False),  # first label of its host name
     Column("is_default", sa.Boolean, nullable=False),  # answers at bare addresses
+    Column(
+        "edition", NameText, nullable=False, default=""
+    ),  # names a row of the configured editions; shared: ""
+    Column("status", NameText, nullable=False, default="running"),  # model.tenancy.InstanceStatus
+    Column(
+        "status_reason", sa.Text, nullable=False, default=""
+    ),  # why it failed or is unhealthy; else ""
+    Column("is_protected", sa.Boolean, nullable=False, default=False),  # against deletion
+    Column("public_entry", NameText, nullable=False, default="opened"),  # closed | opening | opened
+    Column(
+        "allow_version", sa.Integer, nullable=False, default=0
+    ),  # raised with each change of its allow list
+    Column(
+        "facts", Json, nullable=False, default=dict
+    ),  # what a dialect stores and gives back, never read here
     _at("created_at"),
+    _at("expires_at", nullable=True),  # informative unless instances.enforce_expiry
+    _at("kept_at", nullable=True),  # deleted, but its content stays until it is restored or purged
     _at("deleted_at", nullable=True),
     _living_name("instances", "name"),
+    Index("ix_instances_tenant_id", "tenant_id", "id"),
 )
 
 instance_hosts = Table(  # further names at which an instance answers; the first label under the suffix needs no row
@@ -252,6 +287,66 @@ instance_hosts = Table(  # further names at which an instance answers; the first
     SCHEMA,
     Column("host", NameText, primary_key=True),  # lower case, without port
     _to("instances", "instance_id"),
+    _to("certificates", "certificate_id", nullable=True),  # NULL: TLS ends elsewhere
+    Column(
+        "status", NameText, nullable=False, default="ready"
+    ),  # creating | ready | failed | deleting
+    _at("created_at"),
+    Index("ix_instance_hosts_instance_id", "instance_id", "created_at"),
+)
+
+certificates = Table(  # for hosts of instances; a tenant's own
+    "certificates",
+    SCHEMA,
+    _id(),
+    Column("public_id", NameText, nullable=False, unique=True),
+    _to("tenants", "tenant_id"),
+    Column("name", sa.Text, nullable=False),
+    Column("hosts", Json, nullable=False),  # names it covers, some with "*."
+    Column("chain", sa.Text, nullable=False),  # PEM, leaf first
+    Column("key_sealed", Bytes, nullable=False),
+    _at("ends_at"),
+    _at("created_at"),
+    _at("deleted_at", nullable=True),
+    Index("ix_certificates_tenant_id", "tenant_id", "id"),
+)
+
+allow_list = Table(  # networks that an instance's public entry lets in, in order of their ids
+    "allow_list",
+    SCHEMA,
+    _id(),
+    _to("instances", "instance_id"),
+    Column("cidr", NameText, nullable=False),  # as it was entered
+    Column("network", NameText, nullable=False),  # the same, host bits cleared
+    Column("description", sa.Text, nullable=False),
+    _at("created_at"),
+    Index("uq_allow_list_network", "instance_id", "network", unique=True),
+)
+
+private_links = Table(  # an instance's private entry from a network
+    "private_links",
+    SCHEMA,
+    _id(),
+    _to("instances", "instance_id"),
+    _to("networks", "network_id"),
+    Column("subnet", NameText, nullable=False),  # as it was entered
+    Column("status", NameText, nullable=False),  # creating | running | deleting
+    Column("address", NameText, nullable=False),  # where it answers; "" until it runs
+    Column("has_names", sa.Boolean, nullable=False),  # whether the host names resolve to it there
+    _at("created_at"),
+    Index("uq_private_links_network", "instance_id", "network_id", "subnet", unique=True),
+    Index("ix_private_links_network_id", "network_id"),
+)
+
+resource_tags = Table(  # key and value that people put on things
+    "resource_tags",
+    SCHEMA,
+    Column("kind", NameText, primary_key=True),  # instance | namespace | ...
+    Column("resource", NameText, primary_key=True),  # public id, or `<instance>#<namespace>#...`
+    Column("key", NameText, primary_key=True),
+    Column("value", sa.Text, nullable=False),
+    _to("tenants", "tenant_id"),
+    Index("ix_resource_tags_key", "tenant_id", "kind", "key"),
 )
 
 networks = Table(  # what a vendor calls VPC and subnet: configured address ranges
@@ -271,12 +366,17 @@ namespaces = Table(
     _id(),
     _to("instances", "instance_id"),
     _to("tenants", "tenant_id"),
+    Column(  # counts from 1 in each instance
+        "number", sa.Integer, nullable=False, default=_next_in_instance
+    ),
     Column("name", NameText, nullable=False),
     Column("is_public", sa.Boolean, nullable=False),
+    Column("facts", Json, nullable=False, default=dict),  # what a dialect stores and gives back
     Column("created_by", sa.BigInteger, ForeignKey("users.id"), nullable=True),
     _at("created_at"),
     _at("deleted_at", nullable=True),
     _living_name("namespaces", "instance_id", "name"),
+    Index("uq_namespaces_number", "instance_id", "number", unique=True),
     Index("ix_namespaces_tenant_id", "tenant_id", "instance_id", "name"),
 )
 
@@ -300,6 +400,7 @@ repositories = Table(
     Column("name", NameText, nullable=False),  # inside the namespace; may contain "/"
     Column("full_name", NameText, nullable=False),  # `<namespace>/<name>`
     Column("is_public", sa.Boolean, nullable=True),  # NULL: as the namespace
+    Column("brief", sa.Text, nullable=False, default=""),  # one line about it
     Column("description", sa.Text, nullable=False),
     Column("created_by", sa.BigInteger, ForeignKey("users.id"), nullable=True),
     _at("created_at"),
@@ -493,6 +594,9 @@ accounts = Table(
     ),  # who made it: temporary and long-term tokens act with this user's rights
     Column("username", NameText, nullable=False),
     Column("secret_sha256", Bytes, nullable=False),  # of >= 160 random bits
+    Column(
+        "password_hash", sa.Text, nullable=True
+    ),  # argon2, of a password somebody chose; else NULL
     Column("description", sa.Text, nullable=False),
     Column("enabled", sa.Boolean, nullable=False),
     _at("created_at"),

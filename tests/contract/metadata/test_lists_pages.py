@@ -42,6 +42,7 @@ def stock(world):
                 {
                     "instance_id": instance,
                     "tenant_id": owners[number % 3 == 0 or name in MORE + LAST],
+                    "number": 100 + number,
                     "name": name,
                     "is_public": number % 5 == 0,
                     "created_at": 1,

@@ -180,7 +180,12 @@ async def create_instance(ctx: Context, caller: Caller, command: CreateInstance)
             raise NameTaken(command.name)
         region = tenants.list_regions(conn)[0]
         instance = instances.insert_instance(
-            conn, InstanceKind.DEDICATED, command.name, tenant=command.tenant, region=region.id
+            conn,
+            InstanceKind.DEDICATED,
+            command.name,
+            tenant=command.tenant,
+            region=region.id,
+            edition="basic",
         )
         _routes_changed(ctx, conn, caller, "instance.create", instance=instance)
         return instance

@@ -113,6 +113,17 @@ def upgrade() -> None:
         batch_op.create_index("ix_events_happened_at", ["happened_at"], unique=False)
 
     op.create_table(
+        "nonces",
+        sa.Column("access_key_id", types.NameText(), nullable=False),
+        sa.Column("signed_at", sa.BigInteger(), nullable=False),
+        sa.Column("nonce", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", types.Micros(), nullable=False),
+        sa.PrimaryKeyConstraint("access_key_id", "signed_at", "nonce", name=op.f("pk_nonces")),
+    )
+    with op.batch_alter_table("nonces", schema=None) as batch_op:
+        batch_op.create_index("ix_nonces_expires_at", ["expires_at"], unique=False)
+
+    op.create_table(
         "quotas",
         sa.Column("subject_kind", types.NameText(), nullable=False),
         sa.Column("subject_id", sa.BigInteger(), nullable=False),
@@ -190,6 +201,27 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "certificates",
+        sa.Column("id", types.BigId(), autoincrement=True, nullable=False),
+        sa.Column("public_id", types.NameText(), nullable=False),
+        sa.Column("tenant_id", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("hosts", types.Json(), nullable=False),
+        sa.Column("chain", sa.Text(), nullable=False),
+        sa.Column("key_sealed", types.Bytes(), nullable=False),
+        sa.Column("ends_at", types.Micros(), nullable=False),
+        sa.Column("created_at", types.Micros(), nullable=False),
+        sa.Column("deleted_at", types.Micros(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"], ["tenants.id"], name=op.f("fk_certificates_tenant_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_certificates")),
+        sa.UniqueConstraint("public_id", name=op.f("uq_certificates_public_id")),
+    )
+    with op.batch_alter_table("certificates", schema=None) as batch_op:
+        batch_op.create_index("ix_certificates_tenant_id", ["tenant_id", "id"], unique=False)
+
+    op.create_table(
         "executions",
         sa.Column("id", types.BigId(), autoincrement=True, nullable=False),
         sa.Column("kind", types.NameText(), nullable=False),
@@ -243,7 +275,16 @@ def upgrade() -> None:
         sa.Column("region_id", sa.BigInteger(), nullable=False),
         sa.Column("name", types.NameText(), nullable=False),
         sa.Column("is_default", sa.Boolean(), nullable=False),
+        sa.Column("edition", types.NameText(), nullable=False),
+        sa.Column("status", types.NameText(), nullable=False),
+        sa.Column("status_reason", sa.Text(), nullable=False),
+        sa.Column("is_protected", sa.Boolean(), nullable=False),
+        sa.Column("public_entry", types.NameText(), nullable=False),
+        sa.Column("allow_version", sa.Integer(), nullable=False),
+        sa.Column("facts", types.Json(), nullable=False),
         sa.Column("created_at", types.Micros(), nullable=False),
+        sa.Column("expires_at", types.Micros(), nullable=True),
+        sa.Column("kept_at", types.Micros(), nullable=True),
         sa.Column("deleted_at", types.Micros(), nullable=True),
         sa.ForeignKeyConstraint(["region_id"], ["regions.id"], name=op.f("fk_instances_region_id")),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_instances_tenant_id")),
@@ -252,6 +293,7 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     with op.batch_alter_table("instances", schema=None) as batch_op:
+        batch_op.create_index("ix_instances_tenant_id", ["tenant_id", "id"], unique=False)
         batch_op.create_index(
             "uq_instances_living_name",
             ["name"],
@@ -311,6 +353,21 @@ def upgrade() -> None:
         sa.UniqueConstraint("public_id", name=op.f("uq_projects_public_id")),
         sa.UniqueConstraint("tenant_id", "name", name=op.f("uq_projects_tenant_id_name")),
     )
+    op.create_table(
+        "resource_tags",
+        sa.Column("kind", types.NameText(), nullable=False),
+        sa.Column("resource", types.NameText(), nullable=False),
+        sa.Column("key", types.NameText(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("tenant_id", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"], ["tenants.id"], name=op.f("fk_resource_tags_tenant_id")
+        ),
+        sa.PrimaryKeyConstraint("kind", "resource", "key", name=op.f("pk_resource_tags")),
+    )
+    with op.batch_alter_table("resource_tags", schema=None) as batch_op:
+        batch_op.create_index("ix_resource_tags_key", ["tenant_id", "kind", "key"], unique=False)
+
     op.create_table(
         "schedules",
         sa.Column("id", types.BigId(), autoincrement=True, nullable=False),
@@ -386,6 +443,7 @@ def upgrade() -> None:
         sa.Column("user_id", sa.BigInteger(), nullable=False),
         sa.Column("username", types.NameText(), nullable=False),
         sa.Column("secret_sha256", types.Bytes(), nullable=False),
+        sa.Column("password_hash", sa.Text(), nullable=True),
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("created_at", types.Micros(), nullable=False),
@@ -414,6 +472,22 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "allow_list",
+        sa.Column("id", types.BigId(), autoincrement=True, nullable=False),
+        sa.Column("instance_id", sa.BigInteger(), nullable=False),
+        sa.Column("cidr", types.NameText(), nullable=False),
+        sa.Column("network", types.NameText(), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("created_at", types.Micros(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["instance_id"], ["instances.id"], name=op.f("fk_allow_list_instance_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_allow_list")),
+    )
+    with op.batch_alter_table("allow_list", schema=None) as batch_op:
+        batch_op.create_index("uq_allow_list_network", ["instance_id", "network"], unique=True)
+
+    op.create_table(
         "group_members",
         sa.Column("group_id", sa.BigInteger(), nullable=False),
         sa.Column("user_id", sa.BigInteger(), nullable=False),
@@ -430,18 +504,31 @@ def upgrade() -> None:
         "instance_hosts",
         sa.Column("host", types.NameText(), nullable=False),
         sa.Column("instance_id", sa.BigInteger(), nullable=False),
+        sa.Column("certificate_id", sa.BigInteger(), nullable=True),
+        sa.Column("status", types.NameText(), nullable=False),
+        sa.Column("created_at", types.Micros(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["certificate_id"], ["certificates.id"], name=op.f("fk_instance_hosts_certificate_id")
+        ),
         sa.ForeignKeyConstraint(
             ["instance_id"], ["instances.id"], name=op.f("fk_instance_hosts_instance_id")
         ),
         sa.PrimaryKeyConstraint("host", name=op.f("pk_instance_hosts")),
     )
+    with op.batch_alter_table("instance_hosts", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_instance_hosts_instance_id", ["instance_id", "created_at"], unique=False
+        )
+
     op.create_table(
         "namespaces",
         sa.Column("id", types.BigId(), autoincrement=True, nullable=False),
         sa.Column("instance_id", sa.BigInteger(), nullable=False),
         sa.Column("tenant_id", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("name", types.NameText(), nullable=False),
         sa.Column("is_public", sa.Boolean(), nullable=False),
+        sa.Column("facts", types.Json(), nullable=False),
         sa.Column("created_by", sa.BigInteger(), nullable=True),
         sa.Column("created_at", types.Micros(), nullable=False),
         sa.Column("deleted_at", types.Micros(), nullable=True),
@@ -468,6 +555,7 @@ def upgrade() -> None:
             sqlite_where=sa.text("deleted_at IS NULL"),
             postgresql_where=sa.text("deleted_at IS NULL"),
         )
+        batch_op.create_index("uq_namespaces_number", ["instance_id", "number"], unique=True)
 
     op.create_table(
         "policy_attachments",
@@ -493,6 +581,30 @@ def upgrade() -> None:
     with op.batch_alter_table("policy_attachments", schema=None) as batch_op:
         batch_op.create_index("uq_policy_attachments_group", ["group_id", "policy_id"], unique=True)
         batch_op.create_index("uq_policy_attachments_user", ["user_id", "policy_id"], unique=True)
+
+    op.create_table(
+        "private_links",
+        sa.Column("id", types.BigId(), autoincrement=True, nullable=False),
+        sa.Column("instance_id", sa.BigInteger(), nullable=False),
+        sa.Column("network_id", sa.BigInteger(), nullable=False),
+        sa.Column("subnet", types.NameText(), nullable=False),
+        sa.Column("status", types.NameText(), nullable=False),
+        sa.Column("address", types.NameText(), nullable=False),
+        sa.Column("has_names", sa.Boolean(), nullable=False),
+        sa.Column("created_at", types.Micros(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["instance_id"], ["instances.id"], name=op.f("fk_private_links_instance_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["network_id"], ["networks.id"], name=op.f("fk_private_links_network_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_private_links")),
+    )
+    with op.batch_alter_table("private_links", schema=None) as batch_op:
+        batch_op.create_index("ix_private_links_network_id", ["network_id"], unique=False)
+        batch_op.create_index(
+            "uq_private_links_network", ["instance_id", "network_id", "subnet"], unique=True
+        )
 
     op.create_table(
         "tasks",
@@ -573,6 +685,7 @@ def upgrade() -> None:
         sa.Column("name", types.NameText(), nullable=False),
         sa.Column("full_name", types.NameText(), nullable=False),
         sa.Column("is_public", sa.Boolean(), nullable=True),
+        sa.Column("brief", sa.Text(), nullable=False),
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("created_by", sa.BigInteger(), nullable=True),
         sa.Column("created_at", types.Micros(), nullable=False),
