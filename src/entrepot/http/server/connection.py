@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from entrepot.http.bodies import ClientDisconnected
 from entrepot.http.server.body import RequestBody
 from entrepot.http.server.cycle import Cycle
+from entrepot.http.server.known import KnownHeads
 from entrepot.http.server.pace import Pace
-from entrepot.http.server.request import BadRequest, Cutter, RequestParser
+from entrepot.http.server.request import BadRequest, Cutter, Request, RequestParser
 from entrepot.http.server.response import plain_answer
 from entrepot.http.server.serving import Serving
 from entrepot.http.server.stream import WOULD_BLOCK, Stream
@@ -46,6 +47,7 @@ class Connection(Stream):
         self.cycle: Cycle | None = None
         self._parser: RequestParser | None = None
         self._cutter = Cutter()
+        self._known = KnownHeads(serving.lines, limits)
         self._head_bytes = 0
         self._waiting = b""
         self._end_seen = False
@@ -179,6 +181,11 @@ class Connection(Stream):
         """Feed the parser up to the end of one head, then start its request."""
         limits, position = self.serving.limits, 0
         if self._head_bytes == 0:
+            known = self._known.find(data)
+            if known is not None:
+                request, end = known
+                self._open(request, None, data[end:])
+                return
             self.deadline = self.serving.now + limits.header_seconds
         parser = self._parser
         if parser is None:
@@ -202,6 +209,12 @@ class Connection(Stream):
             body = RequestBody(request.length, parser)
         if request.length is not None and (parser.upgrading or not parser.complete):
             self._parser = None  # llhttp waits for a body that we count ourselves, or for good
+        elif body is None and not parser.spoilt:
+            self._known.remember(parser.raw, request)
+        self._open(request, body, rest)
+
+    def _open(self, request: Request, body: RequestBody | None, rest: bytes) -> None:
+        """Start a request. `rest`: what came behind its head."""
         self._head_bytes = 0
         self.deadline = inf
         self._pace.reset()
@@ -228,7 +241,7 @@ class Connection(Stream):
         if self._parser is not None:
             if self._parser.spoilt:
                 self._parser = None
-            else:
+            elif self._parser.begun:
                 self._parser.reset()
         self.deadline = self.serving.now + self.serving.limits.idle_seconds
         if self._waiting:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote_to_bytes
 
 from entrepot.http.bodies import EXTENSION, BodyTooLarge, ClientDisconnected, Event, Scope, Sink
 from entrepot.http.server.body import RequestBody
@@ -48,9 +47,7 @@ class Cycle:
         self.scope = self._make_scope()
 
     def _make_scope(self) -> Scope:
-        request, connection = self.request, self._connection
-        raw_path, _, query = request.target.partition(b"?")
-        path = unquote_to_bytes(raw_path) if b"%" in raw_path else raw_path
+        line, connection = self.request.line, self._connection
         extensions: dict[str, Any] = {
             "http.response.zerocopysend": {},
             EXTENSION: self.body_to_sink,
@@ -58,14 +55,14 @@ class Cycle:
         return {
             "type": "http",
             "asgi": _ASGI,
-            "http_version": request.version,
-            "method": request.method,
+            "http_version": line.version,
+            "method": line.method,
             "scheme": connection.scheme,
-            "path": path.decode("utf-8", "replace"),
-            "raw_path": raw_path,
-            "query_string": query,
+            "path": line.path,
+            "raw_path": line.raw_path,
+            "query_string": line.query,
             "root_path": "",
-            "headers": request.headers,
+            "headers": self.request.fields.pairs.copy(),
             "client": connection.client,
             "server": connection.address,
             "extensions": extensions,

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 import httptools
 
@@ -129,6 +130,11 @@ class RequestParser:
     def on_message_complete(self) -> None:
         self.complete = True
 
+    @property
+    def raw(self) -> bytes:
+        """The head's bytes, as they came."""
+        return self._raw
+
     def checked(self) -> "Request":
         """The request whose head is complete. Raises BadRequest."""
         headers, target = self.headers, self.target
@@ -153,7 +159,7 @@ class RequestParser:
         if len(host) > _LONGEST_HOST or not _is_host(host):
             raise BadRequest(400, "invalid Host")
         self.spoilt = b"proxy-connection" in fields  # llhttp obeys it, we do not
-        return Request(method, target, version, headers, fields)
+        return Request(Line(method, target, version), Fields(headers, fields))
 
 
 def _without_blank_lines(head: bytes) -> bytes:
@@ -188,6 +194,30 @@ def _merge_repeated(fields: dict[bytes, bytes], headers: list[tuple[bytes, bytes
             fields[name] = b",".join(values)
 
 
+class Line:
+    """A request line: method, target as sent, version; and the target's parts, as ASGI names them."""
+
+    __slots__ = ("method", "path", "query", "raw_path", "target", "version")
+
+    def __init__(self, method: str, target: bytes, version: str) -> None:
+        self.method = method
+        self.target = target
+        self.version = version
+        self.raw_path, _, self.query = target.partition(b"?")
+        path = unquote_to_bytes(self.raw_path) if b"%" in self.raw_path else self.raw_path
+        self.path = path.decode("utf-8", "replace")
+
+
+class Fields:
+    """The header fields of a request: `pairs` in order, names in lower case. Requests of one connection may share them."""
+
+    __slots__ = ("by_name", "pairs")
+
+    def __init__(self, pairs: list[tuple[bytes, bytes]], by_name: dict[bytes, bytes]) -> None:
+        self.pairs = pairs
+        self.by_name = by_name
+
+
 class Request:
     """A request's head, checked.
 
@@ -195,27 +225,22 @@ class Request:
     chunked.
     """
 
-    __slots__ = ("expects", "headers", "keep_alive", "length", "method", "target", "version")
+    __slots__ = ("expects", "fields", "keep_alive", "length", "line", "method", "version")
 
-    def __init__(
-        self,
-        method: str,
-        target: bytes,
-        version: str,
-        headers: list[tuple[bytes, bytes]],
-        fields: dict[bytes, bytes],
-    ) -> None:
-        self.method = method
-        self.target = target
-        self.version = version
-        self.headers = headers
+    def __init__(self, line: Line, fields: Fields) -> None:
+        """Raises BadRequest for fields that do not go together."""
+        self.line = line
+        self.fields = fields
+        self.method = line.method
+        self.version = version = line.version
+        known = fields.by_name
         self.length: int | None = 0
-        if b"content-length" in fields or b"transfer-encoding" in fields:
-            self.length = _body_length(fields, version)
+        if b"content-length" in known or b"transfer-encoding" in known:
+            self.length = _body_length(known, version)
         self.keep_alive = version == "1.1"
-        if b"connection" in fields:
-            self.keep_alive = _keep_alive(fields[b"connection"], version)
-        self.expects = b"expect" in fields and _expects_continue(fields[b"expect"], version)
+        if b"connection" in known:
+            self.keep_alive = _keep_alive(known[b"connection"], version)
+        self.expects = b"expect" in known and _expects_continue(known[b"expect"], version)
 
 
 def _body_length(fields: dict[bytes, bytes], version: str) -> int | None:

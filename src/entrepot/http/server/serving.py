@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from entrepot.http.bodies import ASGIApp, Scope
 from entrepot.http.server.limits import Limits
+from entrepot.http.server.request import Line
 from entrepot.http.server.upload import Buffers
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Serving:
         self.small_read = self.large_read[:_SMALL_READ]
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
+        self.lines: dict[bytes, Line] = {}
         self.in_flight = 0
         self.stopping = False
         self.on_closed: Callable[[], None] = lambda: None
