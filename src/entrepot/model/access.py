@@ -16,6 +16,9 @@ class Permission(StrEnum):
     REPOSITORY_CREATE = "repository:create"  # also by a first push
     REPOSITORY_MANAGE = "repository:manage"  # change or delete the repository itself
     CATALOG = "instance:catalog"  # list the repositories one may read
+    INSTANCE_CREATE = "instance:create"
+    INSTANCE_READ = "instance:read"
+    INSTANCE_MANAGE = "instance:manage"  # change, renew, delete, restore
     NAMESPACE_CREATE = "namespace:create"
     NAMESPACE_READ = "namespace:read"
     NAMESPACE_MANAGE = "namespace:manage"  # change, delete, grant
