@@ -77,6 +77,7 @@ def tell(label: str, results: Results) -> None:
         ("1.1", "basic", "plain"),
         ("dev", "bearer", "plain"),
         ("dev", "basic", "plain"),
+        ("1.1", "bearer", "tls"),
         ("dev", "bearer", "tls"),
     ],
 )

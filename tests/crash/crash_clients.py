@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from started import ROOT_PASSWORD, Started
+from transport import connect
 
 from entrepot.oci.descriptor import OCI_MANIFEST
 from entrepot.oci.digest import Digest
@@ -43,7 +44,7 @@ class Connection:
     ) -> tuple[int, dict[str, str], bytes]:
         """One request. OSError, HTTPException: no answer."""
         if self._inner is None:
-            self._inner = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+            self._inner = connect(self.port)
         sent = {"authorization": BASIC, "content-length": str(len(body))}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         try:

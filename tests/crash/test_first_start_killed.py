@@ -2,7 +2,6 @@
 made twice or left over.
 """
 
-import http.client
 import json
 import os
 import signal
@@ -15,6 +14,7 @@ import pytest
 from crash_clients import basic, check_doctor
 from crash_course import Told, spread, telling
 from started import Started, free_port
+from transport import connect
 
 pytestmark = pytest.mark.crash
 QUICK_STEPS = 6  # in `make test`
@@ -143,7 +143,7 @@ def test_a_registry_killed_in_its_first_start_is_there_after_the_next(tmp_path, 
     registry.start_and_kill(when)
     registry.start()
     try:
-        connection = http.client.HTTPConnection("127.0.0.1", registry.port, timeout=20)
+        connection = connect(registry.port)
         secret = basic("root", registry.password())
         connection.request("GET", "/v2/", headers={"authorization": secret})
         assert connection.getresponse().status == 200

@@ -5,7 +5,6 @@ servers only as it would from another process.
 """
 
 import asyncio
-import http.client
 import json
 import os
 import signal
@@ -20,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import transport
 from msgspec.structs import replace
 
 from entrepot.bootstrap.context import open_context
@@ -62,13 +62,13 @@ class Started:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{transport.SCHEME}://127.0.0.1:{self.port}"
 
     @property
     def environment(self) -> dict[str, str]:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("ENTREPOT_")}
         own = {"ENTREPOT_DATA": str(self.data), "ENTREPOT_LISTEN": f"127.0.0.1:{self.port}"}
-        return {**inherited, **SETTINGS, **own, **self.settings}
+        return {**inherited, **SETTINGS, **own, **transport.settings(), **self.settings}
 
     def start(self) -> None:
         """Start, and wait until it is ready."""
@@ -110,7 +110,7 @@ class Started:
         raise AssertionError(f"request {request_id} is not logged")
 
     def _is_ready(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection = transport.connect(self.port, seconds=5)
         try:
             connection.request("GET", "/readyz")
             return connection.getresponse().status == 200

@@ -2,13 +2,13 @@
 
 import base64
 import hashlib
-import http.client
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 import httpx
+from transport import TLS, connect, trust
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -120,8 +120,7 @@ class Client:
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: bytes = b""
     ) -> tuple[int, bytes]:
         """The path exactly as given, which httpx would tidy up."""
-        host, _, port = self.url.removeprefix("http://").partition(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=TIMEOUT)
+        connection = connect(int(self.url.rpartition(":")[2]), tls=self.url.startswith("https:"))
         try:
             connection.putrequest(method, path, skip_accept_encoding=True)
             if self.authorization:
@@ -188,9 +187,8 @@ class Client:
 
 def _transport() -> httpx.HTTPTransport:
     limits = httpx.Limits(max_connections=32)
-    return httpx.HTTPTransport(
-        verify=False, limits=limits, retries=1
-    )  # no TLS here: nothing to load
+    # Where there is no TLS, there is nothing to load.
+    return httpx.HTTPTransport(verify=trust() if TLS else False, limits=limits, retries=1)
 
 
 def code_of(answer: httpx.Response | bytes) -> str:

@@ -1,11 +1,10 @@
 """Whatever is sent with good credentials, the answer is one of ours and never a fault."""
 
-import http.client
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from registry_client import ABSENT, CONFIG, INDEX, MANIFEST, basic, digest_of, image
+from transport import connect
 from world import PASSWORD
 
 METHODS = st.sampled_from(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
@@ -64,7 +63,7 @@ def port(world) -> int:
     body=BODIES,
 )
 def test_no_request_is_answered_with_a_fault(port, method, path, query, headers, body):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = connect(port)
     sent = {"Authorization": basic("acme/owner", PASSWORD), **headers}
     try:
         target = f"{path}?{query}" if query else path

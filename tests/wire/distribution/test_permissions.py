@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import httpx
 import pytest
 from registry_client import MANIFEST, Client, basic, code_of, descriptor, digest_of, image
+from transport import SCHEME
 from world import PASSWORD, World
 
 from entrepot.capabilities.access.accounts import (
@@ -498,7 +499,7 @@ def test_instances_share_no_content(world, dedicated):
 def test_the_challenge_names_the_host_that_was_asked(world, dedicated):
     host, _ = dedicated
     answer = world.client.at(f"{host}:{world.registry.port}").get("/v2/")
-    realm = f'realm="http://{host}:{world.registry.port}/service/token"'
+    realm = f'realm="{SCHEME}://{host}:{world.registry.port}/service/token"'
     assert realm in answer.headers["www-authenticate"]
 
 

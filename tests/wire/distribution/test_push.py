@@ -1,7 +1,6 @@
 """end-4 to end-7, end-9 to end-11, end-13, end-14: everything that writes, and goes well."""
 
 import json
-import socket
 import time
 
 import pytest
@@ -15,6 +14,7 @@ from registry_client import (
     digest_of,
     image,
 )
+from transport import dial
 from world import PASSWORD
 
 CONTENT = bytes(range(256)) * 40
@@ -333,7 +333,7 @@ def test_a_blob_that_a_manifest_uses_is_not_deleted(owner, repository):
 def test_a_body_waits_for_100_continue(world, repository):
     """As curl and Java clients send it: headers first, the body only when it is wanted."""
     session = world.owner.start_upload(repository)
-    with socket.create_connection(("127.0.0.1", world.registry.port), timeout=20) as sock:
+    with dial(world.registry.port) as sock:
         login = basic("acme/owner", PASSWORD)
         head = (
             f"PUT {session}?digest={digest_of(CONTENT)} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
@@ -349,7 +349,7 @@ def test_a_body_waits_for_100_continue(world, repository):
 
 
 def test_a_refused_body_is_not_asked_for(world, repository):
-    with socket.create_connection(("127.0.0.1", world.registry.port), timeout=20) as sock:
+    with dial(world.registry.port) as sock:
         head = (
             f"PUT /v2/{repository}/manifests/x HTTP/1.1\r\nHost: 127.0.0.1\r\n"
             "Content-Length: 100000\r\nExpect: 100-continue\r\n\r\n"
@@ -360,7 +360,7 @@ def test_a_refused_body_is_not_asked_for(world, repository):
 
 def test_a_broken_upload_keeps_its_offset_and_goes_on(world, owner, repository):
     session = owner.start_upload(repository)
-    with socket.create_connection(("127.0.0.1", world.registry.port), timeout=20) as sock:
+    with dial(world.registry.port) as sock:
         head = (
             f"PATCH {session} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
             f"Authorization: {basic('acme/owner', PASSWORD)}\r\n"
