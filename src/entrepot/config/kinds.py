@@ -13,6 +13,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Final, get_args, get_origin
 
+from entrepot.config.editions import Edition
 from entrepot.config.types import (
     ByteSize,
     Duration,
@@ -111,6 +112,7 @@ _SCALARS: Final[dict[frozenset[object], Kind]] = {
     frozenset({Secret}): Kind("secret", Secret.parse, may_hide=True),
     frozenset({Url}): Kind("URL", Url.parse, may_hide=True),
     frozenset({Path}): Kind("path", _read_path),
+    frozenset({Edition}): Kind("edition", Edition.parse),
     frozenset({HostName}): Kind("host name", HostName.parse),
     frozenset({TcpAddress, UnixAddress}): Kind("address", parse_listen),
     frozenset({IPv4Network, IPv6Network}): Kind("network", parse_network),

@@ -169,6 +169,15 @@ def _tracing(settings: Settings) -> str | None:
     return "expected an http:// or https:// endpoint"
 
 
+def _editions(settings: Settings) -> str | None:
+    names = [edition.name for edition in settings.instances.editions]
+    if not names:
+        return "expected at least one edition"
+    if len(set(names)) < len(names):
+        return "expected editions of different names"
+    return None
+
+
 RULES: Final = (
     Rule(("data.folder", "metadata.url"), _data_folder),
     Rule(("data.key_file", "data.key_command"), _one_key),
@@ -196,5 +205,6 @@ RULES: Final = (
     Rule(("storage.url", "data.folder"), _storage_url),
     Rule(("root.access_key", "root.secret_key"), _root_pair),
     Rule(("jobs.lease", "jobs.poll"), _lease),
+    Rule(("instances.editions",), _editions),
     Rule(("tracing.endpoint",), _tracing),
 )

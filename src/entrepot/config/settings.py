@@ -14,6 +14,7 @@ from entrepot.config.tree import (
     Gc,
     History,
     Http,
+    Instances,
     Jobs,
     Log,
     Manifests,
@@ -45,6 +46,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     gc: Gc = field(default_factory=Gc)
     history: History = field(default_factory=History)
     jobs: Jobs = field(default_factory=Jobs)
+    instances: Instances = field(default_factory=Instances)
     quota: Quota = field(default_factory=Quota)
     log: Log = field(default_factory=Log)
     audit: Audit = field(default_factory=Audit)
