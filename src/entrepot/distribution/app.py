@@ -11,10 +11,12 @@ from entrepot.capabilities.context import Context
 from entrepot.capabilities.operations.auditing import AuditLog
 from entrepot.distribution import blobs, lists, manifests, uploads
 from entrepot.distribution.credentials import Credentials
+from entrepot.distribution.described import COMMON
 from entrepot.distribution.errors import error_body, error_response
 from entrepot.distribution.exchange import Exchange
 from entrepot.distribution.paths import Kind, Path, parse_path
 from entrepot.http.bodies import ClientDisconnected
+from entrepot.http.fields import NONE
 from entrepot.http.messages import Answer, Headers, Request, Response
 from entrepot.model.content import StoredManifest
 from entrepot.model.errors import Denied, OffsetMismatch, RegistryError, Unauthenticated
@@ -53,11 +55,6 @@ ENDPOINTS: Final[dict[Kind, dict[str, Handler]]] = {
 }
 # What a client is asked to get a token for, by method; everything about uploads is pushing.
 _SCOPES: Final = {"GET": "pull", "HEAD": "pull", "DELETE": "delete"}
-_COMMON: Final[Headers] = [
-    (b"docker-distribution-api-version", b"registry/2.0"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"content-security-policy", b"default-src 'none'; sandbox"),
-]
 
 
 class Distribution:
@@ -95,7 +92,8 @@ class Distribution:
             answer = error_response(error, _where(request, path, error))
         except RegistryError as error:
             answer = error_response(error)
-        answer.headers.extend(_COMMON)
+        if answer.shared is NONE:
+            answer.shared = COMMON
         return answer
 
     async def _handle(self, request: Request, instance: Instance, path: Path) -> Answer:
@@ -105,7 +103,10 @@ class Distribution:
             answer = error_body(405, "UNSUPPORTED", f"{request.method} is not served here")
             answer.headers.append((b"allow", ", ".join(methods).encode()))
             return answer
-        request.caller = caller = await self._credentials.caller(request, instance)
+        caller = self._credentials.known(request, instance)
+        if caller is None:
+            caller = await self._credentials.caller(request, instance)
+        request.caller = caller
         exchange = Exchange(
             self._ctx,
             request,

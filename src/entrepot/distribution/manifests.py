@@ -3,6 +3,7 @@
 from entrepot.capabilities.content import deleting, pulling, pushing
 from entrepot.capabilities.content.place import for_push
 from entrepot.capabilities.content.pushing import PushManifest
+from entrepot.distribution.described import of_manifest, of_unchanged_manifest
 from entrepot.distribution.exchange import Exchange
 from entrepot.distribution.parameters import query_of, reference_of, tags_of
 from entrepot.http.messages import Response
@@ -14,18 +15,12 @@ async def get(x: Exchange) -> Response:
     """GET, HEAD manifests/<reference>."""
     reference = reference_of(x.path.argument)
     manifest = await pulling.get_manifest(x.ctx, x.caller, x.place, reference)
-    digest = manifest.digest.encode()
-    etag = b'"%b"' % digest
     if x.request.method == "GET":
         x.pulled(manifest)
-    headers = [
-        (b"docker-content-digest", digest),
-        (b"etag", etag),
-        (b"content-type", manifest.media_type.encode("latin-1", "replace")),
-    ]
     if x.not_modified(manifest.digest):
-        return Response(304, headers[:2])
-    return Response(200, headers, manifest.payload)
+        return Response(304, shared=of_unchanged_manifest(manifest.digest))
+    shared = of_manifest(manifest.digest, manifest.media_type)
+    return Response(200, body=manifest.payload, shared=shared)
 
 
 async def put(x: Exchange) -> Response:

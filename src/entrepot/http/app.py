@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 import structlog
 
 from entrepot.capabilities.context import Context
-from entrepot.http.bodies import ClientDisconnected, Receive, Scope, Send
+from entrepot.http.bodies import ClientDisconnected, Event, Receive, Scope, Send
+from entrepot.http.fields import WHOLE_ANSWER, Lines, WholeAnswer, encode
 from entrepot.http.messages import CURRENT_REQUEST, Answer, BlobResponse, Request, Response
 from entrepot.http.routing import HostKind, HostTable, Wire, find_route
 from entrepot.model.errors import Unavailable
@@ -79,7 +80,9 @@ class Application:
         status, size = 499, 0
         try:
             try:
-                answer = await self._route(request)
+                table = self._hosts.known() or await self._hosts.table()
+                found = self._route(request, table)
+                answer = found if isinstance(found, Response) else await found
             except (ClientDisconnected, asyncio.CancelledError):
                 raise
             except Exception as error:  # noqa: BLE001  (the last catch of the chain)
@@ -91,17 +94,16 @@ class Application:
         finally:
             self._observe(request, status=status, size=size, seconds=time.perf_counter() - began)
 
-    async def _route(self, request: Request) -> Answer:
-        table = self._hosts.known() or await self._hosts.table()
+    def _route(self, request: Request, table: HostTable) -> Response | Awaitable[Answer]:
         kind, instance = table.resolve(request.host)
         wire = find_route(kind, request.path)
         if wire is Wire.HEALTH:
-            return await self._health(request)
+            return self._health(request)
         if wire is None or instance is None:
             return _not_served(request, kind)
         if kind is HostKind.DEFAULT and self._external is not None:
             request.scheme, request.authority = self._external
-        return await self._wires[wire](request, instance)
+        return self._wires[wire](request, instance)
 
     async def _health(self, request: Request) -> Response:
         fine = request.path == b"/healthz" or await self._ready()
@@ -139,19 +141,32 @@ def _shown(path: bytes) -> str:
 
 async def _send(answer: Answer, request: Request, send: Send, ctx: Context) -> int:
     """Send the answer; how many body bytes it has."""
-    headers = answer.headers
-    if answer.status not in (204, 304):
-        headers.append((b"content-length", b"%d" % answer.length))
-    headers.append((b"x-request-id", request.id.encode()))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    length = None if answer.status in (204, 304) else answer.length
     if isinstance(answer, Response):
         body = b"" if request.method == "HEAD" else answer.body
+        whole: WholeAnswer | None = (request.scope.get("extensions") or {}).get(WHOLE_ANSWER)
+        if whole is not None:
+            own = encode((*answer.headers, (b"x-request-id", request.id.encode())))
+            rest = whole(answer.status, Lines(answer.shared.lines + own), length, body=body)
+            if rest is not None:
+                await rest
+            return len(body)
+        await send(_start(answer, request, length))
         await send({"type": "http.response.body", "body": body})
         return len(body)
     try:
+        await send(_start(answer, request, length))
         return await _send_blob(answer, request, send, ctx)
     finally:
         await ctx.blocking(answer.reader.close)
+
+
+def _start(answer: Answer, request: Request, length: int | None) -> Event:
+    headers = [*answer.shared.pairs, *answer.headers]
+    if length is not None:
+        headers.append((b"content-length", b"%d" % length))
+    headers.append((b"x-request-id", request.id.encode()))
+    return {"type": "http.response.start", "status": answer.status, "headers": headers}
 
 
 async def _send_blob(answer: BlobResponse, request: Request, send: Send, ctx: Context) -> int:

@@ -8,6 +8,7 @@ from typing import TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from entrepot.http.bodies import Receive, Scope
+from entrepot.http.fields import NONE, Shared
 from entrepot.model.access import Caller
 from entrepot.ports.blobs import BlobReader
 
@@ -100,12 +101,16 @@ CURRENT_REQUEST: ContextVar[Request | None] = ContextVar("entrepot_request", def
 
 @dataclass(slots=True)
 class Response:
-    """An answer with a body in memory. content-length is added when it is sent: the body's, or of a body that is only told of (HEAD)."""
+    """An answer with a body in memory. content-length is added when it is sent: the body's, or of a body that is only told of (HEAD).
+
+    `shared`: fields besides `headers` that other answers have, too.
+    """
 
     status: int
     headers: Headers = field(default_factory=list)
     body: bytes = b""
     told_length: int | None = None
+    shared: Shared = NONE
 
     @property
     def length(self) -> int:
@@ -122,6 +127,7 @@ class BlobResponse:
     reader: BlobReader
     start: int
     length: int
+    shared: Shared = NONE
 
 
 Answer: TypeAlias = Response | BlobResponse

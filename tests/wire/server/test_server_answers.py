@@ -83,7 +83,11 @@ def test_the_scope_says_what_was_asked(serve: Serve):
     assert scope["server"] == run.address
     assert scope["scheme"] == "http"
     assert scope["http_version"] == "1.1"
-    assert set(scope["extensions"]) == {"http.response.zerocopysend", "entrepot.body_to_sink"}
+    assert set(scope["extensions"]) == {
+        "http.response.zerocopysend",
+        "entrepot.body_to_sink",
+        "entrepot.whole_answer",
+    }
 
 
 def test_pipelined_requests_are_answered_in_order_one_at_a_time(serve: Serve):

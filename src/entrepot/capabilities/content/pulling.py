@@ -94,13 +94,15 @@ async def open_blob(
     return await ctx.blocking(lambda: ctx.blobs.open(key, start=start, length=length))
 
 
+def kept_content(ctx: Context, blob: Blob) -> bytes | None:
+    """All its bytes, where they are few and in memory."""
+    return None if blob.size > small.MOST_BYTES else ctx.small.get(blob.object_key)
+
+
 async def small_content(ctx: Context, blob: Blob) -> bytes | None:
     """All its bytes if they are few; None: use `open_blob`. Raises ObjectMissing, StorageUnavailable."""
     if blob.size > small.MOST_BYTES:
         return None
-    kept = ctx.small.get(blob.object_key)
-    if kept is not None:
-        return kept
     content, is_right = await ctx.blocking(lambda: _read_whole(ctx, blob))
     if is_right:  # what is damaged now may be put right in its place
         ctx.small.keep(blob.object_key, content)

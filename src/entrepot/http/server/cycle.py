@@ -2,13 +2,21 @@
 
 import asyncio
 import os
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Final
 
 from entrepot.http.bodies import EXTENSION, BodyTooLarge, ClientDisconnected, Event, Scope, Sink
+from entrepot.http.fields import WHOLE_ANSWER, Lines
 from entrepot.http.server.body import RequestBody
 from entrepot.http.server.eager import begin
 from entrepot.http.server.request import Request
-from entrepot.http.server.response import CONTINUE, LAST_CHUNK, ResponseHead, WrongResponse
+from entrepot.http.server.response import (
+    CONTINUE,
+    LAST_CHUNK,
+    ResponseHead,
+    WrongResponse,
+    whole_head,
+)
 from entrepot.http.server.sendfile import FileRange, send_file
 from entrepot.http.server.upload import Upload
 
@@ -24,9 +32,9 @@ CLIENT_GONE: Final = 499
 class Cycle:
     """The server's half of one application call. `gone`: nothing more comes from the client."""
 
-    __slots__ = ("_body_given", "_connection", "_head", "_pending_head", "_sent", "_serving", "_task",
-                 "_waiters", "begun_at", "body", "complete", "gone", "request", "scope",
-                 "started", "upload")  # fmt: skip
+    __slots__ = ("_body_given", "_connection", "_head", "_keep_alive", "_pending_head", "_sent",
+                 "_serving", "_status", "_task", "_waiters", "begun_at", "body", "complete", "gone",
+                 "request", "scope", "started", "upload")  # fmt: skip
 
     def __init__(
         self, connection: "Connection", request: Request, body: RequestBody | None
@@ -41,6 +49,7 @@ class Cycle:
         self._body_given = False
         self._head: ResponseHead | None = None
         self._pending_head = b""
+        self._status, self._keep_alive = 500, False  # until an answer begins
         self._sent = 0
         self._waiters: list[asyncio.Future[None]] = []
         self._task: asyncio.Task[None] | None = None
@@ -51,6 +60,7 @@ class Cycle:
         extensions: dict[str, Any] = {
             "http.response.zerocopysend": {},
             EXTENSION: self.body_to_sink,
+            WHOLE_ANSWER: self.answer_whole,
         }
         return {
             "type": "http",
@@ -102,7 +112,7 @@ class Cycle:
         """500 where nothing was sent yet, else a cut: never a whole-looking half answer."""
         self.complete = True
         if self.started and not self._pending_head:
-            self._report(self._head.status if self._head is not None else 500)
+            self._report(self._status)
             self._connection.cut(hard=self._ends_with_connection())
         elif self.gone:
             self._report(CLIENT_GONE)
@@ -223,9 +233,6 @@ class Cycle:
         elif kind == "http.response.body":
             more = event.get("more_body", False)
             data = event.get("body", b"")
-            if not more and self._is_whole(data):
-                await self._send_whole(data)
-                return
             self._check_size(len(data), more=more)
             await self._write(self._framed(data, more=more))
             self._wrote(len(data), more=more)
@@ -236,48 +243,55 @@ class Cycle:
 
     def _start(self, event: Event) -> None:
         self._require_open(started=False)
-        request, body, serving = self.request, self.body, self._serving
-        # An unread body must not be taken for the next request, and is not worth waiting for.
-        read = body is None or body.complete
+        request, serving = self.request, self._serving
         self._head = head = ResponseHead(
             event["status"],
             event.get("headers", ()),
             serving.preamble,
             method=request.method,
             version=request.version,
-            keep_alive=request.keep_alive and read and not serving.stopping,
+            keep_alive=self._may_keep_alive(),
         )
+        self._status, self._keep_alive = head.status, head.keep_alive
         self._pending_head = head.rendered
         self.started = True
+
+    def _may_keep_alive(self) -> bool:
+        body = self.body
+        # An unread body must not be taken for the next request, and is not worth waiting for.
+        read = body is None or body.complete
+        return self.request.keep_alive and read and not self._serving.stopping
+
+    def answer_whole(
+        self, status: int, lines: Lines, length: int | None, *, body: bytes
+    ) -> Awaitable[None] | None:
+        """The extension `entrepot.whole_answer` (see `http.fields.WholeAnswer`): head and body in one system call, mostly."""
+        self._require_open(started=False)
+        request, connection = self.request, self._connection
+        if length != len(body) and (body or (length and request.method != "HEAD")):
+            raise WrongResponse(f"body of {len(body)} bytes, content-length {length}")
+        keep_alive = self._may_keep_alive()
+        parts = whole_head(status, lines, length, request=request, keep_alive=keep_alive)
+        parts += (self._serving.preamble, b"\r\n", body)
+        whole = b"".join(parts)
+        self._status, self._keep_alive = status, keep_alive
+        self.started = True
+        self._sent = len(body)
+        sent = connection.send_now(whole) if len(whole) <= _JOIN_BYTES else 0
+        if sent < len(whole):
+            return self._write_rest(memoryview(whole)[sent:])
+        self._finish()
+        return None
+
+    async def _write_rest(self, rest: memoryview) -> None:
+        await self._connection.write_rest(rest)
+        self._finish()
 
     def _require_open(self, *, started: bool) -> None:
         if self._connection.closed or (self.complete and self.gone):
             raise ClientDisconnected
         if self.complete or self.started is not started:
             raise WrongResponse("events of a response come once, and the start comes first")
-
-    def _is_whole(self, data: bytes) -> bool:
-        """Whether this is the whole body of an answer of which nothing was sent, and small: nearly all are."""
-        head = self._head
-        return (
-            bool(self._pending_head)
-            and head is not None
-            and (head.silent or (head.length == len(data) and len(data) <= _JOIN_BYTES))
-            and not (self.complete or self._connection.closed)
-        )
-
-    async def _send_whole(self, data: bytes) -> None:
-        """Head and body in one system call, mostly."""
-        head, connection = self._head, self._connection
-        assert head is not None  # noqa: S101  (_is_whole saw it)
-        whole, self._pending_head = self._pending_head, b""
-        if not head.silent:
-            whole += data
-            self._sent = len(data)
-        sent = connection.send_now(whole)
-        if sent < len(whole):
-            await connection.write_rest(memoryview(whole)[sent:])
-        self._finish()
 
     def _check_size(self, size: int, *, more: bool) -> None:
         """The body must be exactly as long as declared. Raises before anything is sent."""
@@ -349,14 +363,12 @@ class Cycle:
 
     def _finish(self) -> None:
         self.complete = True
-        head = self._head
-        assert head is not None  # noqa: S101  (only a started response finishes)
-        self._report(head.status)
+        self._report(self._status)
         if self._waiters:
             self._wake()
         body = self.body
         read = body is None or body.complete
-        self._connection.response_done(keep_alive=head.keep_alive and read)
+        self._connection.response_done(keep_alive=self._keep_alive and read)
 
     def _report(self, status: int) -> None:
         on_response = self._serving.hooks.on_response

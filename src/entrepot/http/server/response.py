@@ -4,6 +4,9 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Final
 
+from entrepot.http.fields import FRAMING, Lines
+from entrepot.http.server.request import Request
+
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK: Final = b"0\r\n\r\n"
 _CLOSE: Final = b"connection: close\r\n"
@@ -11,9 +14,6 @@ _KEEP: Final = b"connection: keep-alive\r\n"
 _PREAMBLE_LINES: Final = 2
 _CHUNKED: Final = b"transfer-encoding: chunked\r\n"
 _WITHOUT_BODY: Final = frozenset([204, 304])
-_OURS: Final = frozenset(
-    [b"connection", b"content-length", b"date", b"keep-alive", b"server", b"transfer-encoding"]
-)
 
 
 class WrongResponse(RuntimeError):
@@ -61,7 +61,7 @@ class ResponseHead:
         self.chunked = False
         lines = [_STATUS_LINES[status]]
         for name, value in headers:
-            if name not in _OURS and (lower := name.lower()) not in _OURS:
+            if name not in FRAMING and (lower := name.lower()) not in FRAMING:
                 lines.append(b"%b: %b\r\n" % (lower, value))
             elif name.lower() == b"content-length":
                 self._declare(value)
@@ -94,6 +94,26 @@ class ResponseHead:
             self.chunked = True
             lines.append(_CHUNKED)
         return True
+
+
+def whole_head(
+    status: int, lines: Lines, length: int | None, *, request: Request, keep_alive: bool
+) -> list[bytes]:
+    """The parts of a head whose body follows at once, up to the server's own lines.
+
+    Raises WrongResponse where the length does not go with the status.
+    """
+    line = _STATUS_LINES.get(status)
+    if line is None or (length is None) is not (status in _WITHOUT_BODY):
+        raise WrongResponse(f"status {status} with length {length}")
+    parts = [line, lines]
+    if length is not None:
+        parts.append(b"content-length: %d\r\n" % length)
+    if not keep_alive:
+        parts.append(_CLOSE)
+    elif request.version == "1.0":
+        parts.append(_KEEP)
+    return parts
 
 
 def plain_answer(status: int, preamble: bytes) -> bytes:
