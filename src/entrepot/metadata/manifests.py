@@ -19,13 +19,16 @@ _BATCH = 400
 
 def find(conn: Connection, repository: RepositoryId, digest: str) -> StoredManifest | None:
     """The living manifest of that digest."""
-    row = conn.execute(
-        sa.select(manifests).where(
-            manifests.c.repository_id == repository,
-            manifests.c.digest == digest,
-            manifests.c.deleted_at.is_(None),
-        )
-    ).first()
+    return _one(conn, manifests.c.repository_id == repository, manifests.c.digest == digest)
+
+
+def get(conn: Connection, manifest: ManifestId) -> StoredManifest | None:
+    """The living manifest of that id."""
+    return _one(conn, manifests.c.id == manifest)
+
+
+def _one(conn: Connection, *which: sa.ColumnElement[bool]) -> StoredManifest | None:
+    row = conn.execute(sa.select(manifests).where(*which, manifests.c.deleted_at.is_(None))).first()
     if row is None:
         return None
     return StoredManifest(

@@ -145,7 +145,13 @@ def get_repository(conn: Connection, repository: RepositoryId) -> Repository | N
 
 
 def insert_repository(
-    conn: Connection, namespace: Namespace, path: str, *, created_by: UserId | None
+    conn: Connection,
+    namespace: Namespace,
+    path: str,
+    *,
+    created_by: UserId | None,
+    brief: str = "",
+    description: str = "",
 ) -> Repository:
     """A new repository in the namespace."""
     created_at = now(conn)
@@ -156,7 +162,8 @@ def insert_repository(
             instance_id=namespace.instance,
             name=path,
             full_name=f"{namespace.name}/{path}",
-            description="",
+            brief=brief,
+            description=description,
             created_by=created_by,
             created_at=created_at,
             updated_at=created_at,
@@ -179,6 +186,14 @@ def touch_repository(conn: Connection, repository: RepositoryId, at: Micros) -> 
     conn.execute(
         sa.update(repositories).where(repositories.c.id == repository).values(updated_at=at)
     )
+
+
+def describe_repository(
+    conn: Connection, repository: RepositoryId, *, brief: str, description: str, at: Micros
+) -> None:
+    """Change what is said about it."""
+    values = {"brief": brief, "description": description, "updated_at": at}
+    conn.execute(sa.update(repositories).where(repositories.c.id == repository).values(**values))
 
 
 def tombstone_repository(conn: Connection, repository: RepositoryId, at: Micros) -> None:

@@ -88,3 +88,25 @@ class UploadSession:
     store_state: bytes
     version: int
     started_at: Micros
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryDetails:
+    """A repository as lists show it. `brief`: one line about it."""
+
+    repository: Repository
+    brief: str
+    description: str
+    created_at: Micros
+    updated_at: Micros
+
+
+@dataclass(frozen=True, slots=True)
+class TagDetails:
+    """A present tag and the manifest it means. `size`: of config and layers, in bytes; `set_at`: since when it means that."""
+
+    name: str
+    digest: str
+    media_type: str
+    size: int
+    set_at: Micros

@@ -1,8 +1,10 @@
 """Tenants and the places they own: instances, namespaces."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from entrepot.model.errors import NameInvalid
 from entrepot.model.ids import InstanceId, Micros, NamespaceId, TenantId, UserId
@@ -51,6 +53,16 @@ class Namespace:
     is_public: bool
     created_by: UserId | None
     created_at: Micros
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceDetails:
+    """A namespace as lists show it. `number` counts from 1 in its instance; `facts`: what a dialect keeps with it."""
+
+    namespace: Namespace
+    number: int
+    facts: Mapping[str, Any]
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

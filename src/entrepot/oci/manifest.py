@@ -68,6 +68,11 @@ class Manifest:
         return tuple(r for r in self.references if r.role in (Role.CONFIG, Role.LAYER))
 
     @property
+    def config(self) -> Descriptor | None:
+        """An image's config; an index has none."""
+        return next((r.descriptor for r in self.references if r.role is Role.CONFIG), None)
+
+    @property
     def manifests(self) -> tuple[Reference, ...]:
         """An index's children, in order."""
         return tuple(r for r in self.references if r.role is Role.MANIFEST)

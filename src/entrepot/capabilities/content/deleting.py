@@ -4,6 +4,8 @@ Nothing is removed here: tags end, manifests and repositories get their tombston
 later. Until it has, `undelete` brings tags and manifests back.
 """
 
+from collections.abc import Sequence
+
 from entrepot.capabilities.content.linking import count_bytes
 from entrepot.capabilities.content.place import Place, existing, note, settle
 from entrepot.capabilities.context import Context
@@ -11,6 +13,7 @@ from entrepot.metadata import blobs, counters, manifests, namespaces, reviews, t
 from entrepot.metadata.database import Connection, now
 from entrepot.metadata.reviews import ReviewKind
 from entrepot.model.access import Caller, Permission
+from entrepot.model.content import Repository
 from entrepot.model.errors import (
     BlobInUse,
     BlobUnknown,
@@ -24,26 +27,38 @@ from entrepot.oci.digest import Digest
 
 async def delete_tag(ctx: Context, caller: Caller, place: Place, name: str) -> None:
     """End the tag; the manifest stays. Raises ManifestUnknown, Denied."""
+    await delete_tags(ctx, caller, place, (name,))
+
+
+async def delete_tags(ctx: Context, caller: Caller, place: Place, names: Sequence[str]) -> None:
+    """End the tags, all or none; their manifests stay. Raises ManifestUnknown, Denied."""
     found = await existing(ctx, caller, Permission.DELETE, place)
-    untagged_after = ctx.settings.gc.untagged_after
 
     def write(conn: Connection) -> None:
         repository = settle(conn, found, caller)
-        number = tags.end(conn, repository.id, name, Micros(now(conn)))
-        if number is None:
-            raise ManifestUnknown(name)
-        counters.add(conn, "repository", repository.id, "tags", -1)
-        if untagged_after is not None:
-            reviews.enqueue(
-                conn,
-                ReviewKind.MANIFEST,
-                number,
-                after_seconds=untagged_after.seconds,
-                reason="untagged",
-            )
-        note(conn, repository, caller, EventKind.TAG_DELETED, tag=name)
+        for name in dict.fromkeys(names):
+            _end_tag(ctx, conn, repository, caller, name=name)
 
     await ctx.db.write(write)
+
+
+def _end_tag(
+    ctx: Context, conn: Connection, repository: Repository, caller: Caller, *, name: str
+) -> None:
+    number = tags.end(conn, repository.id, name, Micros(now(conn)))
+    if number is None:
+        raise ManifestUnknown(name[:300])
+    counters.add(conn, "repository", repository.id, "tags", -1)
+    untagged_after = ctx.settings.gc.untagged_after
+    if untagged_after is not None:
+        reviews.enqueue(
+            conn,
+            ReviewKind.MANIFEST,
+            number,
+            after_seconds=untagged_after.seconds,
+            reason="untagged",
+        )
+    note(conn, repository, caller, EventKind.TAG_DELETED, tag=name)
 
 
 async def delete_manifest(ctx: Context, caller: Caller, place: Place, digest: Digest) -> None:

@@ -133,12 +133,23 @@ def settle(conn: Connection, target: Target, caller: Caller) -> Repository:
         raise NamespaceUnknown(target.namespace.name)
     name = f"{namespace.name}/{target.path}"
     present = namespaces.find_repository(conn, namespace.instance, name)
-    return present if present is not None else _create(conn, namespace, target.path, caller=caller)
+    return present if present is not None else create(conn, namespace, target.path, caller=caller)
 
 
-def _create(conn: Connection, namespace: Namespace, path: str, *, caller: Caller) -> Repository:
+def create(
+    conn: Connection,
+    namespace: Namespace,
+    path: str,
+    *,
+    caller: Caller,
+    brief: str = "",
+    description: str = "",
+) -> Repository:
+    """In a transaction that was permitted: a new repository, counted and told of. Raises QuotaExceeded."""
     quotas.admit(conn, namespace, "repositories", 1)
-    repository = namespaces.insert_repository(conn, namespace, path, created_by=caller.user)
+    repository = namespaces.insert_repository(
+        conn, namespace, path, created_by=caller.user, brief=brief, description=description
+    )
     counters.add(conn, "namespace", namespace.id, "repositories", 1)
     note(conn, repository, caller, EventKind.REPOSITORY_CREATED)
     return repository

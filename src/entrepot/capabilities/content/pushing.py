@@ -69,12 +69,14 @@ async def push_to(ctx: Context, caller: Caller, target: Target, command: PushMan
         number = manifests.find_id(conn, repository.id, str(digest))
         if number is None:
             _check_references(ctx, conn, repository, manifest)
-            number = _insert(conn, repository, digest, manifest=manifest, payload=command.payload)
-        moved = _set_tags(conn, repository, caller, number=number, names=command.tags)
+            number = insert_manifest(
+                conn, repository, digest, manifest=manifest, payload=command.payload
+            )
+        moved = set_tags(conn, repository, caller, number=number, names=command.tags)
         if untagged_after is not None:
-            _review_untagged(conn, [*moved, number], untagged_after.seconds)
+            review_untagged(conn, [*moved, number], untagged_after.seconds)
         namespaces.touch_repository(conn, repository.id, Micros(now(conn)))
-        _note_push(conn, repository, caller, digest=digest, manifest=manifest, names=command.tags)
+        note_push(conn, repository, caller, digest=digest, manifest=manifest, names=command.tags)
 
     await ctx.db.write(write)
     subject = manifest.subject
@@ -122,7 +124,7 @@ def _check_references(
             raise ManifestInvalid(f"{digest} has {size} bytes, the manifest says {stated}")
 
 
-def _insert(
+def insert_manifest(
     conn: Connection,
     repository: Repository,
     digest: Digest,
@@ -130,6 +132,7 @@ def _insert(
     manifest: Manifest,
     payload: bytes,
 ) -> ManifestId:
+    """In a transaction: the document as a living manifest of the repository, counted. Raises QuotaExceeded."""
     count_bytes(conn, repository, len(payload))
     return manifests.insert(
         conn,
@@ -141,7 +144,7 @@ def _insert(
     )
 
 
-def _set_tags(
+def set_tags(
     conn: Connection,
     repository: Repository,
     caller: Caller,
@@ -162,7 +165,8 @@ def _set_tags(
     return lost
 
 
-def _review_untagged(conn: Connection, found: Sequence[ManifestId], after_seconds: float) -> None:
+def review_untagged(conn: Connection, found: Sequence[ManifestId], after_seconds: float) -> None:
+    """In a transaction: let the collector look later whether these manifests have a tag."""
     for number in found:
         reviews.enqueue(
             conn,
@@ -173,7 +177,7 @@ def _review_untagged(conn: Connection, found: Sequence[ManifestId], after_second
         )
 
 
-def _note_push(
+def note_push(
     conn: Connection,
     repository: Repository,
     caller: Caller,
@@ -182,6 +186,7 @@ def _note_push(
     manifest: Manifest,
     names: Sequence[str],
 ) -> None:
+    """In a transaction: the events of a push, one a tag."""
     details: dict[str, object] = {"media_type": manifest.media_type}
     if manifest.artifact_type is not None:
         details["artifact_type"] = manifest.artifact_type

@@ -21,19 +21,46 @@ def _entry(category: str, per_second: int, codes: str = "") -> Entry:
 
 
 COMMON: Final = frozenset(
-    """
-    ActionOffline AuthFailure.InvalidAuthorization AuthFailure.InvalidSecretId
-    AuthFailure.MFAFailure AuthFailure.SecretIdNotFound AuthFailure.SignatureExpire
-    AuthFailure.SignatureFailure AuthFailure.TokenFailure AuthFailure.UnauthorizedOperation
-    DryRunOperation FailedOperation InternalError InvalidAction InvalidParameter
-    InvalidParameterValue InvalidRequest IpInBlacklist IpNotInWhitelist LimitExceeded
-    MissingParameter NoSuchProduct NoSuchVersion RequestLimitExceeded
-    RequestLimitExceeded.GlobalRegionUinLimitExceeded RequestLimitExceeded.IPLimitExceeded
-    RequestLimitExceeded.UinLimitExceeded RequestSizeLimitExceeded ResourceInUse
-    ResourceInsufficient ResourceNotFound ResourceUnavailable ResponseSizeLimitExceeded
-    ServiceUnavailable UnauthorizedOperation UnknownParameter UnsupportedOperation
-    UnsupportedProtocol UnsupportedRegion
-    """.split()
+    [
+        "ActionOffline",
+        "AuthFailure.InvalidAuthorization",
+        "AuthFailure.InvalidSecretId",
+        "AuthFailure.MFAFailure",
+        "AuthFailure.SecretIdNotFound",
+        "AuthFailure.SignatureExpire",
+        "AuthFailure.SignatureFailure",
+        "AuthFailure.TokenFailure",
+        "AuthFailure.UnauthorizedOperation",
+        "DryRunOperation",
+        "FailedOperation",
+        "InternalError",
+        "InvalidAction",
+        "InvalidParameter",
+        "InvalidParameterValue",
+        "InvalidRequest",
+        "IpInBlacklist",
+        "IpNotInWhitelist",
+        "LimitExceeded",
+        "MissingParameter",
+        "NoSuchProduct",
+        "NoSuchVersion",
+        "RequestLimitExceeded",
+        "RequestLimitExceeded.GlobalRegionUinLimitExceeded",
+        "RequestLimitExceeded.IPLimitExceeded",
+        "RequestLimitExceeded.UinLimitExceeded",
+        "RequestSizeLimitExceeded",
+        "ResourceInUse",
+        "ResourceInsufficient",
+        "ResourceNotFound",
+        "ResourceUnavailable",
+        "ResponseSizeLimitExceeded",
+        "ServiceUnavailable",
+        "UnauthorizedOperation",
+        "UnknownParameter",
+        "UnsupportedOperation",
+        "UnsupportedProtocol",
+        "UnsupportedRegion",
+    ]
 )
 
 BOOK: Final = {

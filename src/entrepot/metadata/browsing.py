@@ -1,0 +1,260 @@
+"""Pages at arbitrary offsets with exact totals, as the vendors' APIs list things: namespaces, repositories, tags of a repository.
+
+A page is found in the narrowest index first and its rows are read after; a page behind the middle is counted from the end.
+`Listing` filters that SQL cannot say are applied by the caller, over `everything`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from entrepot.metadata import counters
+from entrepot.metadata.access import Visibility, visible
+from entrepot.metadata.namespaces import namespace_of, repository_of, select_repositories
+from entrepot.metadata.schema import manifests, namespaces, repositories, resource_tags, tags
+from entrepot.model.content import RepositoryDetails, TagDetails
+from entrepot.model.ids import InstanceId, Micros, RepositoryId, TenantId
+from entrepot.model.tenancy import NamespaceDetails
+
+SORTS: Final = ("name", "created_at", "updated_at")
+_EVERYTHING: Final = 2**31
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Rows `offset` to `offset + limit`."""
+
+    offset: int = 0
+    limit: int = _EVERYTHING
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceFilter:
+    """`name`: part of it. `tag`: key and value that it carries."""
+
+    tenant: TenantId
+    name: str = ""
+    tag: tuple[str, str] | None = None
+    instance: InstanceId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryFilter:
+    """`namespace` and `name` (inside the namespace): parts of them."""
+
+    tenant: TenantId
+    instance: InstanceId
+    namespace: str = ""
+    name: str = ""
+    visibility: Visibility = field(default_factory=Visibility)
+    sort: str = "name"
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TagFilter:
+    """`name`: part of the tag, or (`is_exact`) the tag."""
+
+    repository: RepositoryId
+    name: str = ""
+    is_exact: bool = False
+    digest: str = ""
+
+
+def contains(conn: Connection, column: Any, text: str) -> sa.ColumnElement[bool]:
+    """Whether the column has the text in it, with case."""
+    place = sa.func.strpos if conn.dialect.name == "postgresql" else sa.func.instr
+    return place(column, text) > 0
+
+
+# -- namespaces -------------------------------------------------------------------------------------------------------
+
+
+def namespaces_page(
+    conn: Connection, asked: NamespaceFilter, window: Slice
+) -> tuple[list[NamespaceDetails], int]:
+    """Living namespaces by name, an exact match first, and how many there are in all."""
+    query = sa.select(namespaces).where(
+        namespaces.c.tenant_id == asked.tenant, namespaces.c.deleted_at.is_(None)
+    )
+    if asked.instance is not None:
+        query = query.where(namespaces.c.instance_id == asked.instance)
+    if asked.name:
+        query = query.where(contains(conn, namespaces.c.name, asked.name))
+    if asked.tag is not None:
+        key, value = asked.tag
+        query = query.where(
+            sa.exists().where(
+                resource_tags.c.kind == "namespace",
+                resource_tags.c.resource == sa.cast(namespaces.c.id, sa.Text),
+                resource_tags.c.key == key,
+                resource_tags.c.value == value,
+            )
+        )
+    total = conn.scalar(sa.select(sa.func.count()).select_from(query.subquery())) or 0
+    order: list[Any] = [namespaces.c.name, namespaces.c.instance_id]
+    if asked.name:
+        order.insert(0, (namespaces.c.name != asked.name))
+    rows = conn.execute(query.order_by(*order).offset(window.offset).limit(window.limit)).all()
+    carried = _tags_of(conn, [row.id for row in rows])
+    return [
+        NamespaceDetails(
+            namespace_of(row), row.number, dict(row.facts), tuple(carried.get(row.id, ()))
+        )
+        for row in rows
+    ], int(total)
+
+
+def _tags_of(conn: Connection, ids: Sequence[int]) -> dict[int, list[tuple[str, str]]]:
+    """Tags by namespace."""
+    found: dict[int, list[tuple[str, str]]] = {}
+    for start in range(0, len(ids), 400):
+        rows = conn.execute(
+            sa.select(resource_tags)
+            .where(
+                resource_tags.c.kind == "namespace",
+                resource_tags.c.resource.in_([str(number) for number in ids[start : start + 400]]),
+            )
+            .order_by(resource_tags.c.key)
+        )
+        for row in rows:
+            found.setdefault(int(row.resource), []).append((row.key, row.value))
+    return found
+
+
+# -- repositories -----------------------------------------------------------------------------------------------------
+
+
+def repositories_page(
+    conn: Connection, asked: RepositoryFilter, window: Slice
+) -> tuple[list[RepositoryDetails], int]:
+    """Living repositories as sorted, an exact match first, and how many there are in all."""
+    found = sa.select(repositories.c.id).join(
+        namespaces, namespaces.c.id == repositories.c.namespace_id
+    )
+    found = found.where(
+        repositories.c.instance_id == asked.instance,
+        namespaces.c.tenant_id == asked.tenant,
+        repositories.c.deleted_at.is_(None),
+        visible(asked.visibility),
+    )
+    order: list[Any] = []
+    for column, text in ((namespaces.c.name, asked.namespace), (repositories.c.name, asked.name)):
+        if text:
+            found = found.where(contains(conn, column, text))
+            order.append(column != text)
+    total = int(conn.scalar(sa.select(sa.func.count()).select_from(found.subquery())) or 0)
+    sort = repositories.c["full_name" if asked.sort == "name" else asked.sort]
+    order += [_ordered(sort, asked.descending), repositories.c.id]
+    page = conn.scalars(found.order_by(*order).offset(window.offset).limit(window.limit)).all()
+    return _details(conn, page), total
+
+
+def _ordered(column: Any, descending: bool) -> Any:  # noqa: FBT001  (private)
+    return column.desc() if descending else column
+
+
+def _details(conn: Connection, ids: Sequence[int]) -> list[RepositoryDetails]:
+    found: dict[int, RepositoryDetails] = {}
+    for start in range(0, len(ids), 400):
+        rows = conn.execute(
+            select_repositories()
+            .add_columns(
+                repositories.c.brief,
+                repositories.c.description,
+                repositories.c.created_at,
+                repositories.c.updated_at,
+            )
+            .where(repositories.c.id.in_(ids[start : start + 400]))
+        )
+        for row in rows:
+            found[row.id] = RepositoryDetails(
+                repository_of(row),
+                row.brief,
+                row.description,
+                created_at=Micros(row.created_at),
+                updated_at=Micros(row.updated_at),
+            )
+    return [found[number] for number in ids if number in found]
+
+
+# -- tags -------------------------------------------------------------------------------------------------------------
+
+
+def tags_page(conn: Connection, asked: TagFilter, window: Slice) -> tuple[list[TagDetails], int]:
+    """Present tags by name, an exact match first, and how many there are in all."""
+    where = [tags.c.repository_id == asked.repository, tags.c.valid_until.is_(None)]
+    if asked.name and asked.is_exact:
+        where.append(tags.c.name == asked.name)
+    elif asked.name:
+        where.append(contains(conn, tags.c.name, asked.name))
+    if asked.digest:
+        where.append(
+            tags.c.manifest_id.in_(
+                sa.select(manifests.c.id).where(
+                    manifests.c.repository_id == asked.repository,
+                    manifests.c.digest == asked.digest,
+                    manifests.c.deleted_at.is_(None),
+                )
+            )
+        )
+    if len(where) == 2:
+        total = counters.value(conn, "repository", asked.repository, "tags")
+        names = _tag_names(conn, where, window, total=total)
+    else:
+        total = int(conn.scalar(sa.select(sa.func.count()).select_from(tags).where(*where)) or 0)
+        query = sa.select(tags.c.name).where(*where)
+        order = [tags.c.name != asked.name, tags.c.name] if asked.name else [tags.c.name]
+        page = query.order_by(*order).offset(window.offset).limit(window.limit)
+        names = list(conn.scalars(page)) if total > window.offset else []
+    return _tags_named(conn, asked.repository, names), total
+
+
+def _tag_names(
+    conn: Connection, where: Sequence[sa.ColumnElement[bool]], window: Slice, *, total: int
+) -> list[str]:
+    """The page's names, counted from the nearer end."""
+    query = sa.select(tags.c.name).where(*where)
+    behind = total - window.offset - window.limit
+    if window.offset <= max(behind, 0):
+        page = query.order_by(tags.c.name).offset(window.offset).limit(window.limit)
+        return list(conn.scalars(page))
+    size = min(window.limit, total - window.offset)
+    if size <= 0:
+        return []
+    page = query.order_by(tags.c.name.desc()).offset(max(behind, 0)).limit(size)
+    return list(conn.scalars(page))[::-1]
+
+
+def _tags_named(
+    conn: Connection, repository: RepositoryId, names: Sequence[str]
+) -> list[TagDetails]:
+    found: dict[str, TagDetails] = {}
+    for start in range(0, len(names), 400):
+        rows = conn.execute(
+            sa.select(
+                tags.c.name,
+                tags.c.valid_from,
+                manifests.c.digest,
+                manifests.c.media_type,
+                manifests.c.layers_size,
+            )
+            .join(manifests, manifests.c.id == tags.c.manifest_id)
+            .where(
+                tags.c.repository_id == repository,
+                tags.c.name.in_(names[start : start + 400]),
+                tags.c.valid_until.is_(None),
+            )
+        )
+        for row in rows:
+            found[row.name] = TagDetails(
+                row.name,
+                row.digest,
+                row.media_type,
+                size=row.layers_size,
+                set_at=Micros(row.valid_from),
+            )
+    return [found[name] for name in names if name in found]
