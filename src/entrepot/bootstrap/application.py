@@ -31,7 +31,7 @@ def make_application(
 
     return Application(
         ctx,
-        InstanceHosts(ctx),
+        InstanceHosts(ctx, audit),
         {
             Wire.DISTRIBUTION: Distribution(ctx, credentials, on_pull=on_pull, audit=audit),
             Wire.TOKEN: TokenService(ctx, credentials),

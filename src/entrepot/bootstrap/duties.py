@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from entrepot.capabilities.access import expiring
 from entrepot.capabilities.context import Context
+from entrepot.capabilities.instances import entries
 from entrepot.capabilities.operations import (
     auditing,
     collector,
@@ -43,6 +44,7 @@ def make_duties(ctx: Context) -> Duties:
         scrub.scrub_handler(ctx),
         reconcile.reconcile_handler(ctx),
         daily.PLAN_HANDLER,
+        entries.open_entry_handler(ctx),
     )
     watches = (
         work.PURGE_WATCH,

@@ -3,17 +3,22 @@
 from urllib.parse import urlsplit
 
 from entrepot.capabilities.context import Context
-from entrepot.http.messages import split_host
+from entrepot.capabilities.operations.auditing import AuditLog
+from entrepot.http.admission import Admissions
+from entrepot.http.messages import Request, split_host
 from entrepot.http.routing import HostTable
 from entrepot.metadata import epochs, instances
 from entrepot.model.errors import InstanceUnknown
+from entrepot.model.network_access import AddressRefused
+from entrepot.model.tenancy import Instance
 
 
 class InstanceHosts:
     """See `http.app.Hosts`."""
 
-    def __init__(self, ctx: Context) -> None:
+    def __init__(self, ctx: Context, audit: AuditLog) -> None:
         self._ctx = ctx
+        self._audit = audit
         self._table: HostTable | None = None
         self._epoch = -1
         http = ctx.settings.http
@@ -50,4 +55,13 @@ class InstanceHosts:
             by_name=hosts.by_name,
             hosts={**regional, **hosts.hosts},
             default_names=self._default_names,
+            admissions=Admissions(
+                hosts.rules,
+                before=None if self._table is None else self._table.admissions,
+                check=self._ctx.access.epochs.fresh,
+                on_refused=self._refused,
+            ),
         )
+
+    def _refused(self, request: Request, instance: Instance, error: AddressRefused) -> None:
+        self._audit.denied(None, "instance.enter", instance.public_id, request=request, error=error)

@@ -101,6 +101,8 @@ class Application:
             return self._health(request)
         if wire is None or instance is None:
             return _not_served(request, kind)
+        if (refusal := table.admissions.refusal(request, instance)) is not None:
+            return refusal
         if kind is HostKind.DEFAULT and self._external is not None:
             request.scheme, request.authority = self._external
         return self._wires[wire](request, instance)

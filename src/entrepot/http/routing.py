@@ -10,6 +10,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
+from entrepot.http.admission import OPEN, Admissions
 from entrepot.model.tenancy import Instance
 
 
@@ -52,13 +53,17 @@ ROUTES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class HostTable:
-    """Living instances by the names they answer at. `hosts`: further names, lower case; `default_names`: of the default instance."""
+    """Living instances by the names they answer at. `hosts`: further names, lower case; `default_names`: of the default instance.
+
+    `admissions`: who is let in to them.
+    """
 
     suffix: str
     default: Instance
     by_name: Mapping[str, Instance]
     hosts: Mapping[str, Instance]
     default_names: frozenset[str] = field(default=frozenset())
+    admissions: Admissions = OPEN
 
     def resolve(self, host: str) -> tuple[HostKind, Instance | None]:
         """What the host name stands for, and the instance that answers there."""

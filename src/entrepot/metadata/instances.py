@@ -10,8 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from entrepot.metadata.database import now
+from entrepot.metadata.entries import allow_everybody, load_rules
 from entrepot.metadata.schema import accounts, instance_hosts, instances, namespaces, regions
 from entrepot.model.ids import InstanceId, Micros, TenantId
+from entrepot.model.network_access import EntryRules, EntryStatus
 from entrepot.model.tenancy import Instance, InstanceKind
 
 _ALPHABET: Final = string.ascii_lowercase + string.digits
@@ -25,6 +27,7 @@ class Hosts:
     by_name: Mapping[str, Instance]
     hosts: Mapping[str, Instance]
     regional: Mapping[str, Instance]
+    rules: Mapping[InstanceId, EntryRules]  # of the dedicated ones
 
 
 def insert_instance(
@@ -36,8 +39,9 @@ def insert_instance(
     region: int,
     edition: str = "",
     is_default: bool = False,
+    entry: EntryStatus = EntryStatus.OPENED,
 ) -> Instance:
-    """A new instance with a public id of its own. The name is unique among the living."""
+    """A new instance with a public id of its own. The name is unique among the living. An entry that is opened lets everybody in."""
     values = {
         "public_id": _new_public_id(conn),
         "kind": kind.value,
@@ -46,11 +50,15 @@ def insert_instance(
         "name": name,
         "is_default": is_default,
         "edition": edition,
+        "public_entry": entry.value,
         "created_at": now(conn),
     }
-    return _instance_of(
+    made = _instance_of(
         conn.execute(sa.insert(instances).values(**values).returning(instances)).one()
     )
+    if kind is InstanceKind.DEDICATED and entry is EntryStatus.OPENED:
+        allow_everybody(conn, made.id)
+    return made
 
 
 def _new_public_id(conn: Connection) -> str:
@@ -163,6 +171,7 @@ def load_hosts(conn: Connection) -> Hosts | None:
             for instance, region in living.values()
             if instance.kind is InstanceKind.SHARED
         },
+        rules=load_rules(conn),
     )
 
 

@@ -17,8 +17,9 @@ from entrepot.metadata import audit
 from entrepot.metadata.audit import AuditEntry, Outcome, Recorded, Search
 from entrepot.metadata.database import Connection, Database, now
 from entrepot.model.access import Caller, Permission, Resource
-from entrepot.model.errors import Denied, Forbidden, Unavailable
+from entrepot.model.errors import Denied, Forbidden, Unauthenticated, Unavailable
 from entrepot.model.ids import Micros, TenantId
+from entrepot.model.network_access import AddressRefused
 
 PURGE: Final = "audit.purge"
 KEEP_SECONDS: Final = 90 * 86400
@@ -92,9 +93,11 @@ class AuditLog:
         self, caller: Caller | None, action: str, resource: str, *, request: Asked, error: Denied
     ) -> None:
         """A caller was refused. None: credentials that were no good. Never blocks, never fails."""
-        reason = "forbidden" if isinstance(error, Forbidden) else "unauthenticated"
+        reason = "unauthenticated" if isinstance(error, Unauthenticated) else "forbidden"
         self.denials[reason] += 1
         why = error.permission if isinstance(error, Forbidden) else reason
+        if isinstance(error, AddressRefused):
+            why = "address"
         self._add(caller, action, resource, Outcome.DENIED, request=request, why={"reason": why})
 
     def pulled(self, caller: Caller, resource: str, *, request: Asked) -> None:
