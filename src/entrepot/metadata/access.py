@@ -1,6 +1,6 @@
 """What decides who may do what: standing, policies, grants, accounts' permissions; and the same as a condition for lists."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,14 +14,23 @@ from entrepot.metadata.schema import (
     grants,
     group_members,
     groups,
+    instances,
     namespaces,
     policies,
     policy_attachments,
+    regions,
     repositories,
     tenants,
     users,
 )
-from entrepot.model.access import AccountKind, Level, Permission, Role
+from entrepot.model.access import (
+    AccountKind,
+    InstanceNames,
+    Level,
+    Naming,
+    Permission,
+    Role,
+)
 from entrepot.model.ids import (
     AccountId,
     InstanceId,
@@ -111,6 +120,25 @@ def _documents() -> sa.Select[Any]:
     )
 
 
+def _named(which: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """The tenant, once for each of these instances, or with none."""
+    return (
+        sa.select(
+            tenants.c.uin,
+            tenants.c.app_id,
+            instances.c.id.label("instance_id"),
+            instances.c.public_id,
+            regions.c.name.label("region"),
+        )
+        .select_from(
+            tenants.outerjoin(instances, which).outerjoin(
+                regions, regions.c.id == instances.c.region_id
+            )
+        )
+        .where(tenants.c.id == sa.bindparam("tenant"))
+    )
+
+
 # Built once: every decision runs them.
 _USER = sa.select(*USER_COLUMNS).join_from(users, tenants).where(users.c.id == sa.bindparam("user"))
 _ACCOUNT = (
@@ -123,6 +151,13 @@ _GRANTS = sa.select(grants.c.namespace_id, grants.c.repository_id, grants.c.leve
     grants.c.user_id == sa.bindparam("user")
 )
 _GRANTS_IN = _GRANTS.where(grants.c.namespace_id == sa.bindparam("namespace"))
+_NAMED_ONE = _named(instances.c.id == sa.bindparam("instance", type_=sa.BigInteger))
+_NAMED_ALL = _named(
+    sa.and_(
+        instances.c.deleted_at.is_(None),
+        sa.or_(instances.c.tenant_id == tenants.c.id, instances.c.tenant_id.is_(None)),
+    )
+)
 
 
 def user_standing(conn: Connection, user: UserId) -> UserStanding | None:
@@ -153,6 +188,28 @@ def policy_documents(conn: Connection, user: UserId) -> list[tuple[str, str]]:
     """(dialect, document) of every living policy attached to the user or a living group of theirs."""
     found = conn.execute(_DOCUMENTS, {"user": user})
     return [(row.dialect, row.document) for row in found]
+
+
+def naming(conn: Connection, tenant: TenantId, instance: InstanceId | None) -> Naming:
+    """The names of the tenant and of one instance, whosever it is; of no instance where None is given."""
+    found = conn.execute(_NAMED_ONE, {"tenant": tenant, "instance": instance})
+    return _naming_of(tenant, found.all())
+
+
+def naming_of_all(conn: Connection, tenant: TenantId) -> Naming:
+    """The names of the tenant, of its own living instances and of the shared ones."""
+    return _naming_of(tenant, conn.execute(_NAMED_ALL, {"tenant": tenant}).all())
+
+
+def _naming_of(tenant: TenantId, rows: Sequence[Any]) -> Naming:
+    if not rows:
+        return Naming(tenant)
+    named = {
+        InstanceId(row.instance_id): InstanceNames(row.public_id, row.region)
+        for row in rows
+        if row.instance_id is not None
+    }
+    return Naming(tenant, rows[0].uin, rows[0].app_id, named)
 
 
 def grant_levels(

@@ -1,6 +1,8 @@
 """Who asks, and what may be asked for. Structs, since each request makes them anew."""
 
+from collections.abc import Mapping
 from enum import IntEnum, StrEnum
+from types import MappingProxyType
 
 from msgspec import Struct
 
@@ -61,6 +63,7 @@ class Caller(Struct, frozen=True):
 
     `user` is whose rights count: for tokens and keys the user who made them (DESIGN section 7); None for anonymous callers and
     for service accounts, whose rights are their own rows. `name` is for people (audit, events), `subject` for comparing.
+    `operation` is what a signed request calls what it does (`<service>:<action>`), for policies that speak of such names.
     """
 
     subject: str  # `anonymous`, `user:5`, `account:9`, `system`
@@ -70,6 +73,7 @@ class Caller(Struct, frozen=True):
     account: AccountId | None = None
     source: str = ""  # client address, as connection or trusted proxy tell it
     request_id: str = ""
+    operation: str = ""
 
     @property
     def is_anonymous(self) -> bool:
@@ -90,7 +94,7 @@ class Resource(Struct, frozen=True):
     """What a permission is asked on, with the facts that the decision needs.
 
     `tenant` owns it. For a repository that is not there yet `repository` is None and `path` its name-to-be.
-    A whole deployment has tenant None.
+    A whole deployment has tenant None. `region` matters only for an instance that is not there yet: where it is to be.
     """
 
     tenant: TenantId | None
@@ -100,6 +104,7 @@ class Resource(Struct, frozen=True):
     repository: RepositoryId | None = None
     path: str = ""
     is_public: bool = False
+    region: str = ""
 
     def __str__(self) -> str:
         if self.namespace_name and self.path:
@@ -107,3 +112,22 @@ class Resource(Struct, frozen=True):
         return self.namespace_name or (
             "deployment" if self.tenant is None else f"tenant {self.tenant}"
         )
+
+
+class InstanceNames(Struct, frozen=True):
+    """What an instance is called in policies that speak of it by name."""
+
+    public_id: str
+    region: str
+
+
+class Naming(Struct, frozen=True):
+    """By what names policies know a tenant (two account numbers) and instances."""
+
+    tenant: TenantId | None = None
+    uin: str = ""
+    app_id: str = ""
+    instances: Mapping[InstanceId, InstanceNames] = MappingProxyType({})
+
+
+NO_NAMES = Naming()

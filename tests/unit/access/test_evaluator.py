@@ -254,7 +254,7 @@ def test_a_registered_dialect_speaks_of_permissions_in_its_own_words():
         "x",
         parse_native_of_x,
         words,
-        lambda resource: [f"urn:{resource.namespace_name}:{resource.path}"],
+        lambda resource, *_: [f"urn:{resource.namespace_name}:{resource.path}"],
     )
     reading = Vocabularies((NATIVE, dialect)).read([("x", "x:R*")])
 

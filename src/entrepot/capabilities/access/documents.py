@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from entrepot.capabilities.access.wildcard import Wildcard
-from entrepot.model.access import Permission, Resource
+from entrepot.model.access import NO_NAMES, Naming, Permission, Resource
 from entrepot.model.ids import Micros
 
 MAX_DOCUMENT = 64 * 1024  # characters
@@ -43,6 +43,7 @@ class Conditions:
     """When a statement applies. All that are given must hold."""
 
     sources: tuple[IPv4Network | IPv6Network, ...] = ()  # empty: from anywhere
+    not_sources: tuple[IPv4Network | IPv6Network, ...] = ()  # from none of these
     not_before: Micros | None = None
     not_after: Micros | None = None
 
@@ -52,14 +53,16 @@ class Conditions:
             return False
         if self.not_after is not None and now >= self.not_after:
             return False
-        if not self.sources:
+        if not self.sources and not self.not_sources:
             return True
         try:
             address = ip_address(source)
         except ValueError:
             return unknown
-        mapped = getattr(address, "ipv4_mapped", None)
-        return any((mapped or address) in network for network in self.sources)
+        address = getattr(address, "ipv4_mapped", None) or address
+        if any(address in network for network in self.not_sources):
+            return False
+        return not self.sources or any(address in network for network in self.sources)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +76,45 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
+class Preset:
+    """A policy that every tenant has from the start; nobody changes or deletes it."""
+
+    name: str
+    dialect: str
+    document: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
 class Vocabulary:
     """A dialect's words as data.
 
-    `actions`: what the dialect calls each permission; a statement names a permission if it matches any of the words. A permission
-    without words cannot be given or taken by such documents. `resources`: the names of a resource, any of which may match.
-    `parse` raises DocumentInvalid.
+    `parse` raises DocumentInvalid; so does `check`, which looks at what only the tenant can tell. `resources`: the names of a resource
+    under an operation ("" for none), any of which may match.
+
+    `actions`: what the dialect calls each permission. A denial takes a permission if it matches any of the words, an allowance gives it
+    if it matches any, or with `needs_all` all of them. A permission without words cannot be given or taken by such documents. Where the
+    caller's operation begins with `prefix`, it is the only word that counts, whatever the permission.
+
+    `is_caseless`: patterns and words are in lower case, and operations are put so. `needs_names`: `resources` reads the `Naming`.
     """
 
     dialect: str
     parse: Callable[[str], tuple[Statement, ...]]
     actions: Mapping[Permission, tuple[str, ...]]
-    resources: Callable[[Resource], Iterable[str]]
+    resources: Callable[[Resource, Naming, str], Iterable[str]]
+    check: Callable[[tuple[Statement, ...], Naming], None] = lambda _statements, _naming: None
+    prefix: str = ""
+    needs_all: bool = False
+    is_caseless: bool = False
+    needs_names: bool = False
+    presets: tuple[Preset, ...] = ()
+
+    def words(self, permission: Permission, operation: str) -> tuple[str, ...]:
+        """What a statement must name, to speak of this permission in this operation."""
+        if self.prefix and operation.startswith(self.prefix):
+            return (operation.lower() if self.is_caseless else operation,)
+        return self.actions.get(permission, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +124,24 @@ class BoundStatement:
     statement: Statement
     vocabulary: Vocabulary
 
-    def names(self, permission: Permission, resource: Resource) -> bool:
+    def names(
+        self,
+        permission: Permission,
+        resource: Resource,
+        *,
+        naming: Naming = NO_NAMES,
+        operation: str = "",
+    ) -> bool:
         """Whether it speaks of this permission on this resource."""
         statement = self.statement
-        words = self.vocabulary.actions.get(permission, ())
-        if not any(pattern.matches(word) for word in words for pattern in statement.actions):
+        named = [
+            any(pattern.matches(word) for pattern in statement.actions)
+            for word in self.vocabulary.words(permission, operation)
+        ]
+        is_strict = self.vocabulary.needs_all and statement.effect is Effect.ALLOW
+        if not any(named) or (is_strict and not all(named)):
             return False
-        names = tuple(self.vocabulary.resources(resource))
+        names = tuple(self.vocabulary.resources(resource, naming, operation))
         return any(pattern.matches(name) for name in names for pattern in statement.resources)
 
 
@@ -163,7 +204,7 @@ def _moment(value: datetime | None) -> Micros | None:
     return Micros((value - _EPOCH) // timedelta(microseconds=1))
 
 
-def _native_resources(resource: Resource) -> tuple[str, ...]:
+def _native_resources(resource: Resource, _naming: Naming, _operation: str) -> tuple[str, ...]:
     if resource.namespace_name and resource.path:
         return (f"{resource.namespace_name}/{resource.path}",)
     return (resource.namespace_name,)  # empty for a tenant: only "*" matches it
@@ -182,10 +223,15 @@ NATIVE = Vocabulary(
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a set of documents says. `is_readable` False: at least one could not be read, so everything is denied."""
+    """What a set of documents says.
+
+    `is_readable` False: at least one could not be read, so everything is denied. `needs_names`: something in them is called by a name
+    that has to be looked up.
+    """
 
     statements: tuple[BoundStatement, ...] = ()
     is_readable: bool = True
+    needs_names: bool = False
 
 
 NO_POLICIES = Reading()
@@ -212,7 +258,9 @@ class Vocabularies:
             except DocumentInvalid as error:
                 log.error("policy unreadable", dialect=dialect, reason=str(error)[:300])  # noqa: TRY400
                 return Reading(is_readable=False)
-            return Reading(tuple(BoundStatement(s, vocabulary) for s in statements))
+            needs_names = vocabulary.needs_names and any(map(_names_something, statements))
+            bound = tuple(BoundStatement(s, vocabulary) for s in statements)
+            return Reading(bound, needs_names=needs_names)
 
         object.__setattr__(self, "_parsed", parsed)
 
@@ -222,12 +270,22 @@ class Vocabularies:
         return Reading(
             statements=tuple(s for reading in readings for s in reading.statements),
             is_readable=all(reading.is_readable for reading in readings),
+            needs_names=any(reading.needs_names for reading in readings),
         )
 
-    def check(self, dialect: str, document: str) -> None:
-        """Whether a document may be stored. Raises DocumentInvalid."""
+    def check(self, dialect: str, document: str, naming: Naming = NO_NAMES) -> None:
+        """Whether a document may be stored, by a tenant of these names. Raises DocumentInvalid."""
         for vocabulary in self.vocabularies:
             if vocabulary.dialect == dialect:
-                vocabulary.parse(document)
+                vocabulary.check(vocabulary.parse(document), naming)
                 return
         raise DocumentInvalid(f"no policy dialect is called {dialect}")
+
+    @property
+    def presets(self) -> dict[str, Preset]:
+        """Every dialect's presets, by name."""
+        return {preset.name: preset for v in self.vocabularies for preset in v.presets}
+
+
+def _names_something(statement: Statement) -> bool:
+    return any(str(pattern) != "*" for pattern in statement.resources)

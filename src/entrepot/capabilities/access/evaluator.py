@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from entrepot.capabilities.access.documents import NO_POLICIES, Effect, Reading
-from entrepot.model.access import Level, Permission, Resource, Role
+from entrepot.model.access import NO_NAMES, Level, Naming, Permission, Resource, Role
 from entrepot.model.ids import Micros, NamespaceId, RepositoryId, TenantId
 
 # Only the root tenant's owner and administrators have these; no document, grant or account gives them.
@@ -44,7 +44,8 @@ class Rights:
     """What is known about a caller at one moment.
 
     `is_active` False: disabled, deleted, expired or of a deleted tenant; nothing at all is allowed. `role` None: no user
-    (anonymous, service account). `permissions`: of a service account, by namespace.
+    (anonymous, service account). `permissions`: of a service account, by namespace. `operation` is the caller's; `naming` is filled where
+    the policies need it.
     """
 
     is_active: bool = True
@@ -60,6 +61,8 @@ class Rights:
     may_pull_public: bool = True
     source: str = ""
     now: Micros = _LONG_AGO
+    operation: str = ""
+    naming: Naming = NO_NAMES
 
     @property
     def is_administrator(self) -> bool:
@@ -95,14 +98,23 @@ def _denial(rights: Rights, permission: Permission, resource: Resource) -> str |
         return INACTIVE
     if not rights.policies.is_readable:
         return "unreadable policy"
-    for bound in rights.policies.statements:
-        if (
-            bound.statement.effect is Effect.DENY
-            and bound.statement.conditions.hold(rights.source, rights.now, unknown=True)
-            and bound.names(permission, resource)
-        ):
-            return "explicit deny"
+    if _is_named(rights, permission, resource, effect=Effect.DENY):
+        return "explicit deny"
     return None
+
+
+def _is_named(
+    rights: Rights, permission: Permission, resource: Resource, *, effect: Effect
+) -> bool:
+    """Whether a statement of that effect speaks of this. An address that cannot be told is to nobody's advantage."""
+    return any(
+        bound.statement.effect is effect
+        and bound.statement.conditions.hold(
+            rights.source, rights.now, unknown=effect is Effect.DENY
+        )
+        and bound.names(permission, resource, naming=rights.naming, operation=rights.operation)
+        for bound in rights.policies.statements
+    )
 
 
 def _by_root(rights: Rights) -> str | None:
@@ -134,14 +146,7 @@ def _by_policy(rights: Rights, permission: Permission, resource: Resource) -> st
     # A tenant's documents give rights on its own things only: names say nothing about whose they are.
     if rights.tenant is None or rights.tenant != resource.tenant:
         return None
-    for bound in rights.policies.statements:
-        if (
-            bound.statement.effect is Effect.ALLOW
-            and bound.statement.conditions.hold(rights.source, rights.now, unknown=False)
-            and bound.names(permission, resource)
-        ):
-            return "policy"
-    return None
+    return "policy" if _is_named(rights, permission, resource, effect=Effect.ALLOW) else None
 
 
 def _by_account(rights: Rights, permission: Permission, resource: Resource) -> str | None:

@@ -116,7 +116,7 @@ async def issue_token(
     """A token with the allowed part of what was asked, be it nothing. Raises Unauthenticated where the credential has ended, ValueInvalid."""
 
     def find(conn: Connection) -> tuple[LoggedIn, list[Access]]:
-        rights = access.judge.rights(conn, caller)
+        rights = access.judge.rights(conn, caller, Resource(None, instance.id))
         if not rights.is_active:
             raise Unauthenticated("the credential is no longer valid")
         known = replace(_as_logged_in(conn, caller), epoch=epochs.current(conn))

@@ -27,10 +27,10 @@ from entrepot.capabilities.access.evaluator import (
 from entrepot.metadata import access as rows
 from entrepot.metadata.access import Visibility
 from entrepot.metadata.database import Connection, now
-from entrepot.model.access import AccountKind, Caller, Permission, Resource
+from entrepot.model.access import NO_NAMES, AccountKind, Caller, Naming, Permission, Resource
 from entrepot.model.content import Repository
 from entrepot.model.errors import Forbidden, Unauthenticated
-from entrepot.model.ids import AccountId, Micros, NamespaceId, UserId
+from entrepot.model.ids import AccountId, InstanceId, Micros, TenantId, UserId
 from entrepot.model.tenancy import Namespace
 
 _LONG_AGO = Micros(0)
@@ -130,22 +130,32 @@ class Judge:
     def decide(
         self, conn: Connection, caller: Caller, permission: Permission, resource: Resource
     ) -> Decision:
-        """The decision with its reason. At most four small reads; none for anonymous callers and jobs."""
+        """The decision with its reason. At most four small reads, five where policies speak of things by name; none for anonymous
+        callers and jobs."""
         if isinstance(caller, TokenCaller) and not _in_scope(caller, permission, resource):
             return Decision(allowed=False, reason=_OUTSIDE_SCOPE)
-        rights = self.rights(conn, caller, resource.namespace)
+        rights = self.rights(conn, caller, resource)
         return decide(rights, permission, resource)
 
-    def listing(self, conn: Connection, caller: Caller, *, include_public: bool) -> Listing:
-        """What a list may show: the caller's own tenant's as far as rights go, what is granted, and public ones if asked for."""
+    def listing(
+        self,
+        conn: Connection,
+        caller: Caller,
+        *,
+        include_public: bool,
+        instance: InstanceId | None = None,
+    ) -> Listing:
+        """What a list may show: the caller's own tenant's as far as rights go, what is granted, and public ones if asked for.
+
+        `instance`: the one that is listed. Without it policies know the shared instances and the tenant's own by name, no others.
+        """
         if isinstance(caller, TokenCaller) and not caller.may_list:
             return Listing(Visibility(), NOBODY, is_exact=True)
-        return _listing(self.rights(conn, caller), include_public=include_public)
+        on = None if instance is None else Resource(None, instance)
+        return _listing(self.rights(conn, caller, on), include_public=include_public)
 
-    def rights(
-        self, conn: Connection, caller: Caller, namespace: NamespaceId | None = None
-    ) -> Rights:
-        """What is known about the caller now; grants of one namespace only, if given."""
+    def rights(self, conn: Connection, caller: Caller, on: Resource | None = None) -> Rights:
+        """What is known about the caller now. `on`: only what matters there, grants in its namespace and the name of its instance."""
         if caller.is_system:
             return EVERYTHING
         if caller.is_anonymous:
@@ -155,19 +165,19 @@ class Judge:
         if not _is_credential_good(conn, caller):
             return NOBODY
         if caller.user is not None:
-            return self._of_user(conn, caller, caller.user, namespace=namespace)
+            return self._of_user(conn, caller, caller.user, on=on)
         if caller.account is not None:
             return _of_account(conn, caller.account, caller.source)
         return NOBODY
 
     def _of_user(
-        self, conn: Connection, caller: Caller, user: UserId, *, namespace: NamespaceId | None
+        self, conn: Connection, caller: Caller, user: UserId, *, on: Resource | None
     ) -> Rights:
         standing = rows.user_standing(conn, user)
         if standing is None or not standing.is_active or _has_new_password(caller, standing):
             return NOBODY
         policies = self.vocabularies.read(rows.policy_documents(conn, user))
-        by_namespace, by_repository = rows.grant_levels(conn, user, namespace)
+        by_namespace, by_repository = rows.grant_levels(conn, user, on.namespace if on else None)
         return Rights(
             tenant=standing.tenant,
             role=standing.role,
@@ -177,7 +187,15 @@ class Judge:
             policies=policies,
             source=caller.source,
             now=Micros(now(conn)) if policies.statements else _LONG_AGO,
+            operation=caller.operation,
+            naming=_naming(conn, standing.tenant, on) if policies.needs_names else NO_NAMES,
         )
+
+
+def _naming(conn: Connection, tenant: TenantId, on: Resource | None) -> Naming:
+    if on is None:
+        return rows.naming_of_all(conn, tenant)
+    return rows.naming(conn, tenant, on.instance)
 
 
 def _in_scope(caller: TokenCaller, permission: Permission, resource: Resource) -> bool:

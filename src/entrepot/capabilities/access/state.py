@@ -106,10 +106,15 @@ class AccessState:
         return self.judge.allowed(conn, caller, permission, resource)
 
     def visible_repositories(
-        self, conn: Connection, caller: Caller, *, include_public: bool
+        self,
+        conn: Connection,
+        caller: Caller,
+        *,
+        include_public: bool,
+        instance: InstanceId | None = None,
     ) -> Listing:
-        """In a transaction: what a list may show to the caller."""
-        return self.judge.listing(conn, caller, include_public=include_public)
+        """In a transaction: what a list may show to the caller. `instance`: the one that is listed, None: several of the tenant's."""
+        return self.judge.listing(conn, caller, include_public=include_public, instance=instance)
 
     def at_once(self, caller: Caller, permission: Permission, resource: Resource) -> bool | None:
         """The answer where no SQL is needed: for tokens whose scope decides, for anonymous callers, for jobs. None: ask `permits`.

@@ -164,7 +164,7 @@ async def list_repositories(
 
     def read(conn: Connection) -> list[str]:
         judge.require(conn, caller, Permission.CATALOG, Resource(None, instance.id))
-        listing = judge.listing(conn, caller, include_public=False)
+        listing = judge.listing(conn, caller, include_public=False, instance=instance.id)
         if listing.is_exact:
             return catalog.names_page(
                 conn, instance.id, listing.visibility, after=page.after, limit=page.limit

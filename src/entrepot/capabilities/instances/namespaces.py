@@ -102,7 +102,9 @@ async def list_namespaces(ctx: Context, caller: Caller, command: ListNamespaces)
             tenant = caller.tenant
             if tenant is None:
                 return []
-        listing = ctx.access.visible_repositories(conn, caller, include_public=False)
+        listing = ctx.access.visible_repositories(
+            conn, caller, include_public=False, instance=command.instance
+        )
         found: list[Namespace] = []
         for namespace in _all(conn, command, tenant):
             if listing.admits_namespace(namespace):

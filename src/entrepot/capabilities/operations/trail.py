@@ -54,5 +54,5 @@ def _entry(  # noqa: PLR0917  (private, and all of it is an entry's)
         tenant=tenant,
         source=caller.source,
         request_id=caller.request_id,
-        details=details,
+        details={**details, "operation": caller.operation} if caller.operation else details,
     )
