@@ -781,7 +781,7 @@ audit = Table(  # changes, denials, logins
 
 # Ids that outlive their rows (in tokens, audit, object names) are never given again.
 for _table in (
-    *(tenants, users, groups, policies, accounts, instances, namespaces, repositories),
-    *(manifests, blobs, executions, tasks, events),
+    *(tenants, users, groups, access_keys, policies, accounts, instances, namespaces),
+    *(repositories, manifests, blobs, executions, tasks, events),
 ):
     _table.dialect_options["sqlite"]["autoincrement"] = True

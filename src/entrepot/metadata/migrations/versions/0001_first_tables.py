@@ -429,6 +429,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_access_keys_user_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_access_keys")),
         sa.UniqueConstraint("access_key_id", name=op.f("uq_access_keys_access_key_id")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("access_keys", schema=None) as batch_op:
         batch_op.create_index("ix_access_keys_user_id", ["user_id"], unique=False)
