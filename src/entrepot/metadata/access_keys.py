@@ -1,24 +1,104 @@
 """Access keys: what signs API requests. Their secrets are kept sealed, because signatures are checked with them."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from entrepot.metadata.access import USER_COLUMNS, UserStanding
 from entrepot.metadata.database import now
-from entrepot.metadata.schema import access_keys, users
+from entrepot.metadata.schema import access_keys, epochs, tenants, users
+from entrepot.model.access import Role
 from entrepot.model.identities import UserKey
 from entrepot.model.ids import Micros, TenantId, UserId
 
+# -- the login of a signed request ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PresentedKey:
+    """A living key, enabled or not, and its user, living or not. `epoch`: the highest of any scope when this was read."""
+
+    key: int
+    secret_sealed: bytes
+    session_token_sha256: bytes | None  # of temporary keys
+    enabled: bool
+    expires_at: Micros | None
+    user: UserStanding
+    epoch: int
+
+
+def presented() -> sa.Select[Any]:
+    """The select behind `HotReads.presented_key`: parameter `access_key_id`; a row for `presented_of`."""
+    epoch = sa.select(sa.func.coalesce(sa.func.max(epochs.c.value), 0)).scalar_subquery()
+    return (
+        sa.select(
+            access_keys.c.id,
+            access_keys.c.secret_sealed,
+            access_keys.c.session_token_sha256,
+            access_keys.c.enabled,
+            access_keys.c.expires_at,
+            epoch,
+            *USER_COLUMNS,
+        )
+        .select_from(access_keys.join(users).join(tenants))
+        .where(
+            access_keys.c.access_key_id == sa.bindparam("access_key_id"),
+            access_keys.c.deleted_at.is_(None),
+        )
+    )
+
+
+def presented_of(row: Any) -> PresentedKey:
+    """The record of a row of `presented`."""
+    number, sealed, token, enabled, expires_at, epoch, *standing = row
+    user, tenant, name, role, is_active, is_root, credential_version = standing
+    return PresentedKey(
+        key=number,
+        secret_sealed=bytes(sealed),
+        session_token_sha256=None if token is None else bytes(token),
+        enabled=bool(enabled),
+        expires_at=None if expires_at is None else Micros(expires_at),
+        user=UserStanding(
+            user=UserId(user),
+            tenant=TenantId(tenant),
+            name=name,
+            role=Role(role),
+            is_active=bool(is_active),
+            is_root_tenant=bool(is_root),
+            credential_version=credential_version,
+        ),
+        epoch=int(epoch),
+    )
+
+
+# -- keys -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Temporary:
+    """What a temporary key has besides: when it ends, and the SHA-256 of the token that goes with it."""
+
+    expires_at: Micros
+    session_token_sha256: bytes
+
 
 def insert_key(
-    conn: Connection, user: UserId, access_key_id: str, *, secret_sealed: bytes
+    conn: Connection,
+    user: UserId,
+    access_key_id: str,
+    *,
+    secret_sealed: bytes,
+    temporary: Temporary | None = None,
 ) -> UserKey:
-    """A new enabled key without an end."""
+    """A new enabled key; without an end unless it is temporary."""
     values = {
         "user_id": user,
         "access_key_id": access_key_id,
         "secret_sealed": secret_sealed,
+        "session_token_sha256": None if temporary is None else temporary.session_token_sha256,
+        "expires_at": None if temporary is None else temporary.expires_at,
         "enabled": True,
         "created_at": now(conn),
     }
@@ -71,6 +151,31 @@ def count_lasting_keys(conn: Connection, user: UserId) -> int:
         )
     )
     return conn.execute(query).scalar_one()
+
+
+def is_temporary(conn: Connection, key: int) -> bool:
+    """Whether the key of that row id, living or not, was made for a time."""
+    query = sa.select(access_keys.c.id).where(
+        access_keys.c.id == key, access_keys.c.expires_at.is_not(None)
+    )
+    return conn.execute(query).first() is not None
+
+
+def purge_ended(conn: Connection, before: Micros, *, limit: int = 1000) -> int:
+    """Forget temporary keys that ended before that moment, oldest first; how many went."""
+    past = (
+        sa.select(access_keys.c.id)
+        .where(access_keys.c.expires_at < before)
+        .order_by(access_keys.c.id)
+        .limit(limit)
+    )
+    return conn.execute(sa.delete(access_keys).where(access_keys.c.id.in_(past))).rowcount
+
+
+def is_purge_wanted(conn: Connection, before: Micros) -> bool:
+    """Whether any temporary key ended before that moment."""
+    old = sa.exists().where(access_keys.c.expires_at < before)
+    return bool(conn.execute(sa.select(old)).scalar())
 
 
 def set_enabled(conn: Connection, key: int, *, enabled: bool) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from entrepot.metadata import access_keys
+from entrepot.metadata.access_keys import PresentedKey
 from entrepot.metadata.database import Database
 from entrepot.metadata.schema import (
     LIVE,
@@ -139,6 +141,7 @@ class HotReads:
             sa.select(*_REPOSITORY).select_from(_OF_NAMESPACE).where(*_NAMED)
         )
         self._namespace = db.prepare(_namespace())
+        self._key = db.prepare(access_keys.presented())
 
     async def manifest_by_tag(
         self, instance: InstanceId, name: str, tag: str
@@ -187,6 +190,11 @@ class HotReads:
             created_by=None if created_by is None else UserId(created_by),
             created_at=Micros(created_at),
         )
+
+    async def presented_key(self, access_key_id: str) -> PresentedKey | None:
+        """The living access key of that id with its user's standing."""
+        row = await self._db.point(self._key, {"access_key_id": access_key_id})
+        return None if row is None else access_keys.presented_of(row)
 
 
 def _repository(instance: InstanceId, row: Any) -> Repository:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from entrepot.model.access import Level, Role
-from entrepot.model.errors import Unknown
+from entrepot.model.errors import Unauthenticated, Unknown
 from entrepot.model.ids import (
     GroupId,
     Micros,
@@ -125,6 +125,37 @@ class HostUnknown(Unknown):
     """The instance has no such further host name."""
 
     name: str
+
+
+# -- why a signed request is not let in -------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class KeyRefused(Unauthenticated):
+    """No access key of that id is accepted: unknown, disabled, or its user is."""
+
+
+@dataclass(eq=False)
+class KeyKindWrong(Unauthenticated):
+    """The id is a login of another kind, which signs nothing."""
+
+
+@dataclass(eq=False)
+class SessionTokenWrong(Unauthenticated):
+    """The session token of a temporary key is missing, wrong or over, or a lasting key came with one."""
+
+
+@dataclass(eq=False)
+class SignatureWrong(Unauthenticated):
+    """The signature was not made with the key's secret over this request."""
+
+
+@dataclass(eq=False)
+class RequestReplayed(Unauthenticated):
+    """A request with that number was accepted before."""
+
+
+# -- where ------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
