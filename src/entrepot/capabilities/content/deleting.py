@@ -5,6 +5,7 @@ later. Until it has, `undelete` brings tags and manifests back.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from entrepot.capabilities.content.linking import count_bytes
 from entrepot.capabilities.content.place import Place, existing, note, settle
@@ -19,24 +20,41 @@ from entrepot.model.errors import (
     BlobUnknown,
     ManifestIndexed,
     ManifestUnknown,
+    NotEmpty,
 )
 from entrepot.model.events import EventKind
 from entrepot.model.ids import Micros
 from entrepot.oci.digest import Digest
 
 
+@dataclass(frozen=True, slots=True)
+class EndTags:
+    """Tags of a repository that end, all or none."""
+
+    place: Place
+    names: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteRepository:
+    """`only_empty`: not while a tag is in it."""
+
+    place: Place
+    only_empty: bool = False
+
+
 async def delete_tag(ctx: Context, caller: Caller, place: Place, name: str) -> None:
     """End the tag; the manifest stays. Raises ManifestUnknown, Denied."""
-    await delete_tags(ctx, caller, place, (name,))
+    await end_tags(ctx, caller, EndTags(place, (name,)))
 
 
-async def delete_tags(ctx: Context, caller: Caller, place: Place, names: Sequence[str]) -> None:
-    """End the tags, all or none; their manifests stay. Raises ManifestUnknown, Denied."""
-    found = await existing(ctx, caller, Permission.DELETE, place)
+async def end_tags(ctx: Context, caller: Caller, command: EndTags) -> None:
+    """End the tags; their manifests stay. Raises ManifestUnknown, Denied."""
+    found = await existing(ctx, caller, Permission.DELETE, command.place)
 
     def write(conn: Connection) -> None:
         repository = settle(conn, found, caller)
-        for name in dict.fromkeys(names):
+        for name in dict.fromkeys(command.names):
             _end_tag(ctx, conn, repository, caller, name=name)
 
     await ctx.db.write(write)
@@ -118,11 +136,18 @@ async def delete_blob(ctx: Context, caller: Caller, place: Place, digest: Digest
 
 async def delete_repository(ctx: Context, caller: Caller, place: Place) -> None:
     """One tombstone; the collector takes the content in batches. Raises RepositoryUnknown, Denied."""
-    found = await existing(ctx, caller, Permission.REPOSITORY_MANAGE, place)
+    await remove_repository(ctx, caller, DeleteRepository(place))
+
+
+async def remove_repository(ctx: Context, caller: Caller, command: DeleteRepository) -> None:
+    """Likewise. Raises NotEmpty too, where it is to be empty and is not."""
+    found = await existing(ctx, caller, Permission.REPOSITORY_MANAGE, command.place)
     keep = ctx.settings.history.keep.seconds
 
     def write(conn: Connection) -> None:
         repository = settle(conn, found, caller)
+        if command.only_empty and counters.value(conn, "repository", repository.id, "tags"):
+            raise NotEmpty(repository.full_name)
         namespaces.tombstone_repository(conn, repository.id, Micros(now(conn)))
         counters.add(conn, "namespace", repository.namespace, "repositories", -1)
         held = counters.value(conn, "repository", repository.id, "bytes")

@@ -1,0 +1,83 @@
+"""From a domain error to the vendor's code: for each kind of error the codes that fit, the finest first.
+
+An answer carries the first of them that the action's page lists, or the common list. So each row ends in a common code, and no action
+says what it does not document. Errors without a row take their parent's; a test walks them all.
+"""
+
+from typing import Final
+
+from entrepot.dialects.tcr.book import BOOK, COMMON
+from entrepot.dialects.tcr.refusal import Refusal
+from entrepot.dialects.tcr.signing import AuthFailure, SigningError
+from entrepot.model import errors, identities
+from entrepot.model.errors import RegistryError
+
+_MISSING: Final = ("ResourceNotFound.TcrResourceNotFound", "ResourceNotFound")
+_INVALID: Final = ("InvalidParameter.ErrorTcrInvalidParameter", "InvalidParameter")
+_TAKEN: Final = (
+    "FailedOperation.ErrorTcrResourceConflict",
+    "InternalError.ErrorTcrResourceConflict",
+    "InternalError.ErrorConflict",
+    "InternalError.ErrConflict",
+    "ResourceInUse",
+)
+_STATE: Final = ("FailedOperation.PreconditionFailed", "OperationDenied", "FailedOperation")
+_AWAY: Final = ("InternalError.DbError", "FailedOperation.DbError", "ServiceUnavailable")
+_LIMIT: Final = ("OperationDenied.QuotaOverLimit", "InternalError.ErrorOverLimit", "LimitExceeded")
+
+CODES: Final[dict[type[RegistryError], tuple[str, ...]]] = {
+    RegistryError: ("InternalError",),
+    errors.InvalidInput: _INVALID,
+    errors.NameInvalid: ("InvalidParameter.ErrorNameIllegal", *_INVALID),
+    errors.Unknown: _MISSING,
+    errors.Conflict: _STATE,
+    errors.NameTaken: ("InvalidParameter.ErrorNameExists", *_TAKEN),
+    errors.NotEmpty: _STATE,
+    errors.Protected: ("OperationDenied", "UnsupportedOperation"),
+    errors.LeaseLost: ("ResourceUnavailable",),
+    errors.Denied: ("AuthFailure.UnauthorizedOperation",),
+    errors.Unauthenticated: ("AuthFailure.SecretIdNotFound",),
+    identities.KeyRefused: ("AuthFailure.SecretIdNotFound",),
+    identities.KeyKindWrong: ("AuthFailure.InvalidSecretId",),
+    identities.SessionTokenWrong: ("AuthFailure.TokenFailure",),
+    identities.SignatureWrong: ("AuthFailure.SignatureFailure",),
+    identities.RequestReplayed: ("AuthFailure.SignatureExpire",),
+    errors.Exhausted: _LIMIT,
+    errors.QuotaExceeded: _LIMIT,
+    errors.RateLimited: ("RequestLimitExceeded",),
+    errors.Unavailable: ("ServiceUnavailable",),
+    errors.StorageUnavailable: _AWAY,
+    errors.StorageFull: _AWAY,
+    errors.ObjectMissing: ("InternalError.ErrorTcrInternal", "InternalError"),
+    errors.OperationUnsupported: ("UnsupportedOperation",),
+}
+_SIGNING: Final = {
+    AuthFailure.UNSIGNED: "MissingParameter",
+    AuthFailure.SKEW: "AuthFailure.SignatureExpire",
+    AuthFailure.DATE: "AuthFailure.SignatureFailure",
+    AuthFailure.AMBIGUOUS: "InvalidParameter",
+    AuthFailure.TOO_MANY: "InvalidParameter",
+    AuthFailure.ENCODING: "InvalidParameter",
+    AuthFailure.NONCE: "InvalidParameter",
+}
+
+
+def code_of(kind: type[RegistryError], action: str) -> str:
+    """What the action answers for an error of that kind."""
+    entry = BOOK.get(action)
+    listed = COMMON if entry is None else COMMON | entry.codes
+    for ancestor in kind.__mro__:
+        for code in CODES.get(ancestor, ()):
+            if code in listed:
+                return code
+    return "InternalError"
+
+
+def refusal_of(error: RegistryError, action: str) -> Refusal:
+    """The answer for an error of a use case."""
+    return Refusal(code_of(type(error), action), str(error))
+
+
+def refusal_of_signing(error: SigningError) -> Refusal:
+    """The answer for a signature that cannot be checked."""
+    return Refusal(_SIGNING.get(error.reason, "AuthFailure.InvalidAuthorization"), str(error))
