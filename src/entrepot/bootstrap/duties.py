@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from entrepot.capabilities.access import expiring
+from entrepot.capabilities.access import expiring, outdated
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.instances import entries
 from entrepot.capabilities.operations import (
@@ -38,6 +38,7 @@ def make_duties(ctx: Context) -> Duties:
         auditing.PURGE_HANDLER,
         counting.FOLD_HANDLER,
         expiring.EXPIRE_HANDLER,
+        outdated.PURGE_HANDLER,
         collector.collect_handler(ctx),
         counting.recount_handler(reconcile.COUNTED),
         expiry.expire_handler(ctx),
@@ -51,6 +52,7 @@ def make_duties(ctx: Context) -> Duties:
         auditing.PURGE_WATCH,
         counting.FOLD_WATCH,
         expiring.EXPIRE_WATCH,
+        outdated.PURGE_WATCH,
         collector.collect_watch(ctx),
         expiry.expire_watch(ctx),
         scrub.scrub_watch(ctx),

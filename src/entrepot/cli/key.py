@@ -3,11 +3,13 @@
 import click
 
 from entrepot.capabilities.access.identities.keys import (
+    CreateTemporaryKey,
     EnableKey,
     KeyMade,
     KeysOf,
     NamedKey,
     create_key,
+    create_temporary_key,
     delete_key,
     enable_key,
     list_keys,
@@ -34,18 +36,32 @@ def key() -> None:
 
 @key.command()
 @click.argument("user")
+@click.option(
+    "--temporary",
+    metavar="DURATION",
+    help="A key with a session token that ends after 15m to 36h; it does not count among the two.",
+)
 @tenant_option
 @json_option
 @click.pass_obj
-def create(source: Source, user: str, tenant_name: str, *, as_json: bool) -> None:
+def create(
+    source: Source, user: str, tenant_name: str, *, temporary: str | None, as_json: bool
+) -> None:
     """Make an access key for USER, who may have two, and show its secret once."""
+    lifetime = None if temporary is None else _seconds(temporary, "--temporary")
 
     async def work(ctx: Context, caller: Caller) -> KeyMade:
         tenant = await tenant_of(ctx, caller, tenant_name)
-        return await create_key(ctx, caller, KeysOf(tenant.id, user))
+        if lifetime is None:
+            return await create_key(ctx, caller, KeysOf(tenant.id, user))
+        return await create_temporary_key(
+            ctx, caller, CreateTemporaryKey(tenant.id, user, lifetime)
+        )
 
     made = run(source, work)
-    row = {"access_key_id": made.key.access_key_id, "secret_access_key": made.secret}
+    row: Row = {"access_key_id": made.key.access_key_id, "secret_access_key": made.secret}
+    if made.session_token is not None:
+        row = {**row, "session_token": made.session_token, "expires": moment(made.key.expires_at)}
     show_one({"user": user, **row}, as_json=as_json)
     warn_of_secret()
 
@@ -110,10 +126,7 @@ def delete(source: Source, access_key_id: str, tenant_name: str) -> None:
 @click.pass_obj
 def rotate_signing(source: Source, keep: str) -> None:
     """Sign bearer tokens with a new key from now on."""
-    try:
-        seconds = Duration.parse(keep).seconds
-    except (ValueError, ConfigError) as error:
-        raise click.BadParameter(str(error), param_hint="--keep") from error
+    seconds = _seconds(keep, "--keep")
 
     async def work(ctx: Context, caller: Caller) -> str:
         return await rotate_signing_key(ctx, caller, keep_seconds=seconds)
@@ -147,6 +160,13 @@ def rotate_master(source: Source, *, reseal: bool) -> None:
     click.echo(
         "Once no backup needs them, older keys may be removed from where the master key is kept."
     )
+
+
+def _seconds(text: str, option: str) -> float:
+    try:
+        return Duration.parse(text).seconds
+    except (ValueError, ConfigError) as error:
+        raise click.BadParameter(str(error), param_hint=option) from error
 
 
 def _enable(source: Source, access_key_id: str, tenant_name: str, *, enabled: bool) -> None:

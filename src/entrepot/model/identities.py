@@ -29,6 +29,8 @@ POLICY_NAME: Final = NameRule(
     _NAME, 1, 128, "1 to 128 letters, digits, . _ or -, a letter or digit first"
 )
 MAX_ACCESS_KEYS: Final = 2  # living ones a user; temporary ones do not count
+SHORTEST_TEMPORARY_SECONDS: Final = 15 * 60  # lifetime of a temporary access key
+LONGEST_TEMPORARY_SECONDS: Final = 36 * 3600
 MINIMUM_PASSWORD: Final = 8  # characters; the maximum is bytes, see access/passwords.py
 MAX_DESCRIPTION: Final = 1000  # characters
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 _SECRET_BYTES: Final = 24  # 192 bits
+LASTING_PREFIX: Final = "AKID"  # of access keys without an end
+TEMPORARY_PREFIX: Final = "TKID"
 _ACCESS_KEY_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 
@@ -27,11 +29,11 @@ def new_secret() -> str:
     return base64.urlsafe_b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
 
 
-def new_access_key() -> AccessKey:
-    """A key pair: `AKID` and 32 capitals and digits; a secret of 40 letters and digits."""
+def new_access_key(prefix: str = LASTING_PREFIX) -> AccessKey:
+    """A key pair: the prefix and 32 capitals and digits; a secret of 40 letters and digits."""
     number = "".join(secrets.choice(_ACCESS_KEY_ALPHABET) for _ in range(32))
     alphabet = _ACCESS_KEY_ALPHABET + _ACCESS_KEY_ALPHABET[:26].lower()
-    return AccessKey(f"AKID{number}", "".join(secrets.choice(alphabet) for _ in range(40)))
+    return AccessKey(f"{prefix}{number}", "".join(secrets.choice(alphabet) for _ in range(40)))
 
 
 def fingerprint(secret: str) -> bytes:

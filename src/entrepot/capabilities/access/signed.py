@@ -46,7 +46,7 @@ class KeyAttempt:
     """A request's claim to be signed with an access key. Never printed.
 
     `proves(secret)` tells whether it was and hashes `weight` bytes. `signed_at`: seconds since the epoch, as the client says, found
-    within `window_seconds` of now. `nonce`: where the scheme has a number that may be used once.
+    within `window_seconds` of now. `nonce`: where the scheme has a number that may be used once. `operation`: see `Caller`.
     """
 
     access_key_id: str
@@ -58,6 +58,7 @@ class KeyAttempt:
     nonce: int | None = None
     source: str = ""  # client address
     request_id: str = ""
+    operation: str = ""
 
 
 async def authenticate_key(ctx: Context, attempt: KeyAttempt) -> LoggedIn:
@@ -156,6 +157,7 @@ def _caller(key: PresentedKey, attempt: KeyAttempt) -> LoggedIn:
         user=user.user,
         source=attempt.source,
         request_id=attempt.request_id,
+        operation=attempt.operation,
         credential=Credential(CredentialKind.KEY, key.key),
         epoch=key.epoch,
     )

@@ -1,4 +1,5 @@
-"""Access keys: at most two lasting ones a user, the secret shown once and kept sealed. And the keys behind all secrets."""
+"""Access keys: at most two lasting ones a user and any number for a time, the secret shown once and kept sealed. And the keys behind
+all secrets."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -6,17 +7,32 @@ from typing import Final
 
 import structlog
 
+from entrepot.capabilities.access.callers import CredentialKind, LoggedIn
 from entrepot.capabilities.access.identities.standing import require_own_or_managed, rights_changed
 from entrepot.capabilities.access.sealing import SealBroken, Sealer
-from entrepot.capabilities.access.secrets import AccessKey, key_context, new_access_key
+from entrepot.capabilities.access.secrets import (
+    TEMPORARY_PREFIX,
+    AccessKey,
+    fingerprint,
+    key_context,
+    new_access_key,
+    new_secret,
+)
 from entrepot.capabilities.access.signing import reseal_keys, rotate
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.operations.trail import change, note
 from entrepot.metadata import access_keys, identities
+from entrepot.metadata.access_keys import Temporary
 from entrepot.metadata.database import Connection, now
 from entrepot.model.access import Caller, Permission, Resource
-from entrepot.model.errors import KeyUnknown, NameTaken, QuotaExceeded
-from entrepot.model.identities import MAX_ACCESS_KEYS, User, UserKey
+from entrepot.model.errors import Forbidden, KeyUnknown, NameTaken, QuotaExceeded, ValueInvalid
+from entrepot.model.identities import (
+    LONGEST_TEMPORARY_SECONDS,
+    MAX_ACCESS_KEYS,
+    SHORTEST_TEMPORARY_SECONDS,
+    User,
+    UserKey,
+)
 from entrepot.model.ids import Micros, TenantId, UserId
 
 _BATCH: Final = 200
@@ -49,12 +65,22 @@ class EnableKey:
     enabled: bool
 
 
+@dataclass(frozen=True, slots=True)
+class CreateTemporaryKey:
+    """A key for a user of a tenant, by name, that ends by itself: after 15 minutes to 36 hours."""
+
+    tenant: TenantId
+    user: str
+    lifetime_seconds: float
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class KeyMade:
-    """A new key with its secret, which is shown this once."""
+    """A new key with its secret, and of a temporary one its session token: shown this once."""
 
     key: UserKey
     secret: str
+    session_token: str | None = None
 
 
 async def create_key(ctx: Context, caller: Caller, command: KeysOf) -> KeyMade:
@@ -62,6 +88,7 @@ async def create_key(ctx: Context, caller: Caller, command: KeysOf) -> KeyMade:
     pair = new_access_key()
 
     def write(conn: Connection) -> UserKey:
+        _require_lasting(conn, caller)
         user = require_own_or_managed(ctx, conn, caller, tenant=command.tenant, name=command.user)
         key = store_key(conn, ctx.access.sealer, user.id, pair)
         note(conn, caller, "key.create", key.access_key_id, tenant=user.tenant, user=user.name)
@@ -70,14 +97,62 @@ async def create_key(ctx: Context, caller: Caller, command: KeysOf) -> KeyMade:
     return KeyMade(await change(ctx, caller, "key.create", write), pair.secret)
 
 
-def store_key(conn: Connection, sealer: Sealer, user: UserId, pair: AccessKey) -> UserKey:
-    """In a transaction: a key pair for the user. Raises QuotaExceeded, NameTaken."""
-    if access_keys.count_lasting_keys(conn, user) >= MAX_ACCESS_KEYS:
+async def create_temporary_key(
+    ctx: Context, caller: Caller, command: CreateTemporaryKey
+) -> KeyMade:
+    """A key pair and a session token that sign together until they end, for the caller or for a user they manage.
+
+    It does not count among the two. Raises Denied, UserUnknown, ValueInvalid.
+    """
+    lifetime = command.lifetime_seconds
+    if not SHORTEST_TEMPORARY_SECONDS <= lifetime <= LONGEST_TEMPORARY_SECONDS:
+        raise ValueInvalid("lifetime", "must be 15 minutes to 36 hours")
+    pair, token = new_access_key(TEMPORARY_PREFIX), new_secret()
+
+    def write(conn: Connection) -> UserKey:
+        _require_lasting(conn, caller)
+        user = require_own_or_managed(ctx, conn, caller, tenant=command.tenant, name=command.user)
+        temporary = Temporary(Micros(now(conn) + int(lifetime * 1_000_000)), fingerprint(token))
+        key = store_key(conn, ctx.access.sealer, user.id, pair, temporary=temporary)
+        note(
+            conn,
+            caller,
+            "key.create",
+            key.access_key_id,
+            tenant=user.tenant,
+            user=user.name,
+            lifetime_seconds=lifetime,
+        )
+        return key
+
+    return KeyMade(await change(ctx, caller, "key.create", write), pair.secret, token)
+
+
+def _require_lasting(conn: Connection, caller: Caller) -> None:
+    """A temporary key makes no others, or it would never end. Raises Forbidden."""
+    if (
+        isinstance(caller, LoggedIn)
+        and caller.credential.kind is CredentialKind.KEY
+        and access_keys.is_temporary(conn, caller.credential.id)
+    ):
+        raise Forbidden(Permission.IDENTITY_MANAGE, "access keys, by a temporary one")
+
+
+def store_key(
+    conn: Connection,
+    sealer: Sealer,
+    user: UserId,
+    pair: AccessKey,
+    *,
+    temporary: Temporary | None = None,
+) -> UserKey:
+    """In a transaction: a key pair for the user. Raises QuotaExceeded (a third lasting one), NameTaken."""
+    if temporary is None and access_keys.count_lasting_keys(conn, user) >= MAX_ACCESS_KEYS:
         raise QuotaExceeded("access keys", MAX_ACCESS_KEYS)
     if access_keys.is_id_taken(conn, pair.id):
         raise NameTaken(pair.id)
     sealed = sealer.seal(pair.secret.encode(), key_context(pair.id))
-    return access_keys.insert_key(conn, user, pair.id, secret_sealed=sealed)
+    return access_keys.insert_key(conn, user, pair.id, secret_sealed=sealed, temporary=temporary)
 
 
 async def list_keys(ctx: Context, caller: Caller, command: KeysOf) -> list[UserKey]:
