@@ -78,10 +78,18 @@ class Distribution:
         path: Path | None = None
         try:
             path = parse_path(request.path)
-            if path is None:
-                answer: Answer = error_body(404, "UNSUPPORTED", "no such endpoint")
+            handler = None if path is None else ENDPOINTS[path.kind].get(request.method)
+            if path is None or handler is None:
+                answer: Answer = _not_served(request, path)
             else:
-                answer = await self._handle(request, instance, path)
+                caller = self._credentials.known(request, instance)
+                if caller is None:
+                    caller = await self._credentials.caller(request, instance)
+                request.caller = caller
+                exchange = Exchange(
+                    self._ctx, request, instance, path=path, caller=caller, on_pull=self._pulled
+                )
+                answer = await handler(exchange)
         except FeedBroken as error:
             raise ClientDisconnected from error
         except Denied as error:
@@ -95,27 +103,6 @@ class Distribution:
         if answer.shared is NONE:
             answer.shared = COMMON
         return answer
-
-    async def _handle(self, request: Request, instance: Instance, path: Path) -> Answer:
-        methods = ENDPOINTS[path.kind]
-        handler = methods.get(request.method)
-        if handler is None:
-            answer = error_body(405, "UNSUPPORTED", f"{request.method} is not served here")
-            answer.headers.append((b"allow", ", ".join(methods).encode()))
-            return answer
-        caller = self._credentials.known(request, instance)
-        if caller is None:
-            caller = await self._credentials.caller(request, instance)
-        request.caller = caller
-        exchange = Exchange(
-            self._ctx,
-            request,
-            instance,
-            path=path,
-            caller=caller,
-            on_pull=self._pulled,
-        )
-        return await handler(exchange)
 
     def _pulled(self, x: Exchange, manifest: StoredManifest) -> None:
         self._on_pull(manifest)
@@ -144,6 +131,14 @@ class Distribution:
         elif path is not None and path.kind is Kind.CATALOG:
             scope = "registry:catalog:*"
         return self._credentials.challenge(request, scope)
+
+
+def _not_served(request: Request, path: Path | None) -> Response:
+    if path is None:
+        return error_body(404, "UNSUPPORTED", "no such endpoint")
+    answer = error_body(405, "UNSUPPORTED", f"{request.method} is not served here")
+    answer.headers.append((b"allow", ", ".join(ENDPOINTS[path.kind]).encode()))
+    return answer
 
 
 def _where(request: Request, path: Path | None, error: OffsetMismatch) -> Headers:

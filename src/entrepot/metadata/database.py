@@ -132,17 +132,18 @@ class Database:
 
         SQLite runs it on the event loop while that takes under a millisecond (p99), else in a thread; PostgreSQL in a thread.
         """
-        rows = self._points_here(prepared, parameters)
+        rows = self.points_here(prepared, parameters)
         if rows is None:
-            rows = await self._points_elsewhere(prepared, parameters)
+            rows = await self.points_elsewhere(prepared, parameters)
         return rows[0] if rows else None
 
     async def points(self, prepared: Prepared, parameters: Mapping[str, object]) -> Rows:
         """All rows of a point read. For at most a few dozen."""
-        rows = self._points_here(prepared, parameters)
-        return await self._points_elsewhere(prepared, parameters) if rows is None else rows
+        rows = self.points_here(prepared, parameters)
+        return await self.points_elsewhere(prepared, parameters) if rows is None else rows
 
-    def _points_here(self, prepared: Prepared, parameters: Mapping[str, object]) -> Rows | None:
+    def points_here(self, prepared: Prepared, parameters: Mapping[str, object]) -> Rows | None:
+        """`points` without waiting. None where a thread must do it: `points_elsewhere`."""
         backend = self._backend
         backend.guard.refuse_nesting()
         rows = backend.points_here(prepared, parameters)
@@ -150,7 +151,8 @@ class Database:
             backend.statistics.points_on_loop += 1
         return rows
 
-    async def _points_elsewhere(self, prepared: Prepared, parameters: Mapping[str, object]) -> Rows:
+    async def points_elsewhere(self, prepared: Prepared, parameters: Mapping[str, object]) -> Rows:
+        """`points` in a thread."""
         backend = self._backend
         backend.statistics.add("points", "statements", "thread_hops")
         return await asyncio.wrap_future(backend.submit_points(prepared, parameters))

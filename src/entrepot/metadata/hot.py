@@ -23,12 +23,9 @@ from entrepot.metadata.schema import (
 )
 from entrepot.model.content import Blob, LinkedBlob, Repository, StoredManifest
 from entrepot.model.ids import (
-    BlobId,
     InstanceId,
-    ManifestId,
     Micros,
     NamespaceId,
-    RepositoryId,
     TenantId,
     UserId,
 )
@@ -48,7 +45,6 @@ _REPOSITORY = (
     # As the driver gives them, here and below: no work of SQLAlchemy's types for each row.
     _bare(sa.func.coalesce(repositories.c.is_public, namespaces.c.is_public)).label("public"),
 )
-_REPOSITORY_WIDTH = len(_REPOSITORY)
 _MANIFEST = (
     manifests.c.id.label("manifest_id"),
     manifests.c.digest,
@@ -147,33 +143,39 @@ class HotReads:
         self, instance: InstanceId, name: str, tag: str
     ) -> tuple[Repository, StoredManifest | None] | None:
         """The repository and what the tag means in it now."""
-        row: Any = await self._db.point(
-            self._by_tag, {"instance": instance, "name": name, "tag": tag}
-        )
-        return None if row is None else (_repository(instance, row), _manifest(row))
+        values = {"instance": instance, "name": name, "tag": tag}
+        rows = self._db.points_here(self._by_tag, values)
+        if rows is None:
+            rows = await self._db.points_elsewhere(self._by_tag, values)
+        return _with_manifest(instance, rows[0]) if rows else None
 
     async def manifest_by_digest(
         self, instance: InstanceId, name: str, digest: str
     ) -> tuple[Repository, StoredManifest | None] | None:
         """The repository and its living manifest of that digest."""
         values = {"instance": instance, "name": name, "digest": digest}
-        row: Any = await self._db.point(self._by_digest, values)
-        return None if row is None else (_repository(instance, row), _manifest(row))
+        rows = self._db.points_here(self._by_digest, values)
+        if rows is None:
+            rows = await self._db.points_elsewhere(self._by_digest, values)
+        return _with_manifest(instance, rows[0]) if rows else None
 
     async def blob(
         self, instance: InstanceId, name: str, digest: str
     ) -> tuple[Repository, LinkedBlob | None] | None:
         """The repository and the live blob of that digest if it is linked there, with what the collector thinks of it."""
         values = {"instance": instance, "name": name, "digest": digest}
-        row: Any = await self._db.point(self._blob, values)
-        if row is None:
-            return None
-        return _repository(instance, row), _linked(row)
+        rows = self._db.points_here(self._blob, values)
+        if rows is None:
+            rows = await self._db.points_elsewhere(self._blob, values)
+        return _with_blob(instance, rows[0]) if rows else None
 
     async def repository(self, instance: InstanceId, name: str) -> Repository | None:
         """The living repository of that full name."""
         row: Any = await self._db.point(self._repository, {"instance": instance, "name": name})
-        return None if row is None else _repository(instance, row)
+        if row is None:
+            return None
+        number, namespace, tenant, owner, path, public = row
+        return Repository(number, instance, namespace, tenant, owner, path, bool(public))
 
     async def namespace(self, instance: InstanceId, name: str) -> Namespace | None:
         """The living namespace of that name."""
@@ -197,32 +199,20 @@ class HotReads:
         return None if row is None else access_keys.presented_of(row)
 
 
-def _repository(instance: InstanceId, row: Any) -> Repository:
-    number, namespace, tenant, namespace_name, path, public = row[:_REPOSITORY_WIDTH]
-    return Repository(
-        id=RepositoryId(number),
-        instance=instance,
-        namespace=NamespaceId(namespace),
-        tenant=TenantId(tenant),
-        namespace_name=namespace_name,
-        path=path,
-        is_public=bool(public),
-    )
+# Rows by position, since each pull makes one of these; the driver's numbers and texts are ids and names already.
 
 
-def _linked(row: Any) -> LinkedBlob | None:
-    number, digest, size, key, linked_at, review_after = row[_REPOSITORY_WIDTH:]
-    if number is None:
-        return None
-    return LinkedBlob(
-        Blob(BlobId(number), digest, size, key),
-        linked_at=Micros(linked_at),
-        review_after=None if review_after is None else Micros(review_after),
-    )
+def _with_manifest(instance: InstanceId, row: Any) -> tuple[Repository, StoredManifest | None]:
+    number, namespace, tenant, owner, path, public, manifest, digest, kind, size, payload = row
+    repository = Repository(number, instance, namespace, tenant, owner, path, bool(public))
+    if manifest is None:
+        return repository, None
+    return repository, StoredManifest(manifest, digest, kind, size, bytes(payload))
 
 
-def _manifest(row: Any) -> StoredManifest | None:
-    number, digest, media_type, size, payload = row[_REPOSITORY_WIDTH:]
-    if number is None:
-        return None
-    return StoredManifest(ManifestId(number), digest, media_type, size, bytes(payload))
+def _with_blob(instance: InstanceId, row: Any) -> tuple[Repository, LinkedBlob | None]:
+    number, namespace, tenant, owner, path, public, blob, digest, size, key, linked, review = row
+    repository = Repository(number, instance, namespace, tenant, owner, path, bool(public))
+    if blob is None:
+        return repository, None
+    return repository, LinkedBlob(Blob(blob, digest, size, key), linked, review)

@@ -26,20 +26,24 @@ class DatabaseMisuse(RuntimeError):
     """A programming error in a function given to the database. Never caught, never shown to clients."""
 
 
+class _Here(threading.local):
+    inside = False
+
+
 class Guard:
     """Knows whether this thread is inside a function given to the database."""
 
     def __init__(self) -> None:
-        self._here = threading.local()
+        self._here = _Here()
 
     @property
     def is_inside(self) -> bool:
         """Whether a function of this database runs in this thread."""
-        return getattr(self._here, "inside", False)
+        return self._here.inside
 
     def refuse_nesting(self) -> None:
         """DatabaseMisuse when called from inside a function: it would wait for itself, or see another snapshot."""
-        if self.is_inside:
+        if self._here.inside:
             raise DatabaseMisuse(
                 "a function given to the database uses the connection it is given, not the database"
             )

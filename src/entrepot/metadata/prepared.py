@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,10 +29,14 @@ class Prepared:
         tuple[Process | None, ...] | None
     )  # driver's value -> value by column, None when none differs
 
+    plain: Callable[[Mapping[str, object]], Any] | None = (
+        None  # all of `bind`, where there is little to do
+    )
+
     def bind(self, parameters: Mapping[str, object]) -> Any:
         """Driver parameters: a tuple or a dict. KeyError names a missing one."""
-        if not self.into and not self.constants and self.is_positional:
-            return tuple([parameters[name] for name in self.names])
+        if self.plain is not None:
+            return self.plain(parameters)
         values = {**self.constants, **{n: parameters[n] for n in self.names if n in parameters}}
         for name, process in self.into.items():
             values[name] = process(values[name])
@@ -68,13 +73,18 @@ def compile_select(statement: sa.Executable, dialect: Dialect) -> Prepared:
         column.type.dialect_impl(dialect).result_processor(dialect, None)
         for column in statement.selected_columns
     )
+    names = tuple(compiled.positiontup) if compiled.positiontup is not None else tuple(binds)
+    constants = {name: bind.value for name, bind in binds.items() if not bind.required}
+    into = {name: process for name, process in processors.items() if process is not None}
+    is_plain = compiled.positional and not constants and not into and len(names) > 1
     return Prepared(
         sql=compiled.string,
-        names=tuple(compiled.positiontup) if compiled.positiontup is not None else tuple(binds),
+        names=names,
         is_positional=bool(compiled.positional),
-        constants={name: bind.value for name, bind in binds.items() if not bind.required},
-        into={name: process for name, process in processors.items() if process is not None},
+        constants=constants,
+        into=into,
         out=out if any(out) else None,
+        plain=itemgetter(*names) if is_plain else None,
     )
 
 

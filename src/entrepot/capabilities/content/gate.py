@@ -8,14 +8,19 @@ from entrepot.model.access import Caller, Permission, Resource
 from entrepot.model.errors import Denied, Forbidden, Unauthenticated
 
 
+def granted(ctx: Context, caller: Caller, permission: Permission, resource: Resource) -> bool:
+    """Whether that is known without waiting; where not, `require` asks. Raises as that does."""
+    answer = ctx.access.at_once(caller, permission, resource)
+    if answer is False:
+        raise refusal(caller, permission, resource)
+    return answer is True
+
+
 async def require(ctx: Context, caller: Caller, permission: Permission, resource: Resource) -> None:
     """Raises Unauthenticated (log in, or with a wider scope), Forbidden, RightsStale."""
-    answer = ctx.access.at_once(caller, permission, resource)
-    if answer is None:
+    if not granted(ctx, caller, permission, resource):
         judge = ctx.access.judge
         await ctx.db.read(lambda conn: judge.require(conn, caller, permission, resource))
-    elif not answer:
-        raise refusal(caller, permission, resource)
 
 
 async def allowed(ctx: Context, caller: Caller, permission: Permission, resource: Resource) -> bool:

@@ -43,7 +43,9 @@ async def get_manifest(
     if found is None:
         raise await absent(ctx, caller, Permission.PULL, place)
     repository, manifest = found
-    await gate.require(ctx, caller, Permission.PULL, resource_of(repository))
+    resource = resource_of(repository)
+    if not gate.granted(ctx, caller, Permission.PULL, resource):
+        await gate.require(ctx, caller, Permission.PULL, resource)
     if manifest is None:
         raise ManifestUnknown(str(reference))
     return manifest
@@ -80,7 +82,9 @@ async def _linked(
     if found is None:
         raise await absent(ctx, caller, Permission.PULL, place)
     repository, linked = found
-    await gate.require(ctx, caller, Permission.PULL, resource_of(repository))
+    resource = resource_of(repository)
+    if not gate.granted(ctx, caller, Permission.PULL, resource):
+        await gate.require(ctx, caller, Permission.PULL, resource)
     if linked is None:
         raise BlobUnknown(str(digest))
     return repository, linked
