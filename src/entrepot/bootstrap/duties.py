@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from entrepot.capabilities.access import expiring, outdated
 from entrepot.capabilities.context import Context
-from entrepot.capabilities.instances import entries
+from entrepot.capabilities.instances import entries, links
 from entrepot.capabilities.operations import (
     auditing,
     collector,
@@ -46,6 +46,7 @@ def make_duties(ctx: Context) -> Duties:
         reconcile.reconcile_handler(ctx),
         daily.PLAN_HANDLER,
         entries.open_entry_handler(ctx),
+        links.move_link_handler(ctx),
     )
     watches = (
         work.PURGE_WATCH,

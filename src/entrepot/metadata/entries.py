@@ -21,6 +21,12 @@ from entrepot.model.network_access import (
 from entrepot.model.tenancy import InstanceKind
 
 
+def edition_name(conn: Connection, instance: InstanceId) -> str:
+    """The edition of an instance that is there, as the row has it."""
+    query = sa.select(instances.c.edition).where(instances.c.id == instance)
+    return str(conn.execute(query).scalar_one())
+
+
 def entry_status(conn: Connection, instance: InstanceId) -> EntryStatus:
     """Of an instance that is there."""
     query = sa.select(instances.c.public_entry).where(instances.c.id == instance)

@@ -7,6 +7,7 @@ from typing import Final
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.instances.managed import (
     OfInstance,
+    check_room,
     managed_instance,
     read_instance,
 )
@@ -14,7 +15,7 @@ from entrepot.capabilities.operations.trail import change, note
 from entrepot.metadata import entries, epochs
 from entrepot.metadata.database import Connection
 from entrepot.model.access import Caller
-from entrepot.model.errors import QuotaExceeded, ValueInvalid
+from entrepot.model.errors import ValueInvalid
 from entrepot.model.ids import InstanceId, Micros, TenantId
 from entrepot.model.network_access import (
     EVERYBODY,
@@ -29,7 +30,6 @@ from entrepot.model.network_access import (
 )
 from entrepot.model.tenancy import Instance
 
-MOST: Final = 100  # entries of a list
 MAX_DESCRIPTION: Final = 255  # characters
 
 
@@ -100,7 +100,15 @@ async def add_allowed(ctx: Context, caller: Caller, command: AddAllowed) -> Allo
     def apply(conn: Connection, instance: Instance, present: AllowList) -> str:
         if entries.entry_status(conn, instance.id) is not EntryStatus.OPENED:
             raise EntryClosed(instance.name)
-        _check_new([entry.cidr for entry in present.entries], [cidr for cidr, _ in new])
+        _check_repeated([entry.cidr for entry in present.entries], [cidr for cidr, _ in new])
+        check_room(
+            ctx,
+            conn,
+            instance.id,
+            resource="allow_list_entries",
+            present=len(present.entries),
+            more=len(new),
+        )
         entries.insert_allowed(conn, instance.id, new)
         return ", ".join(cidr.entered for cidr, _ in new)
 
@@ -114,7 +122,7 @@ async def modify_allowed(ctx: Context, caller: Caller, command: ModifyAllowed) -
 
     def apply(conn: Connection, _instance: Instance, present: AllowList) -> str:
         entry = _entry(present, command.which)
-        _check_new([other.cidr for other in present.entries if other.id != entry.id], [cidr])
+        _check_repeated([other.cidr for other in present.entries if other.id != entry.id], [cidr])
         description = entry.description if words is None else words
         entries.update_allowed(conn, entry.id, cidr, description=description)
         return f"{entry.cidr.entered} to {cidr.entered}"
@@ -162,15 +170,13 @@ async def _changed(
     return await change(ctx, caller, action, write)
 
 
-def _check_new(present: Sequence[Cidr], new: Sequence[Cidr]) -> None:
-    """Raises NetworkRepeated, QuotaExceeded."""
+def _check_repeated(present: Sequence[Cidr], new: Sequence[Cidr]) -> None:
+    """Raises NetworkRepeated."""
     known = {cidr.network for cidr in present}
     for cidr in new:
         if cidr.network in known:
             raise NetworkRepeated(cidr.entered)
         known.add(cidr.network)
-    if len(known) > MOST:
-        raise QuotaExceeded("networks in the allow list", MOST)
 
 
 def _entry(present: AllowList, which: Which) -> AllowedNetwork:

@@ -15,7 +15,6 @@ from entrepot.model.network_access import EntryStatus
 from entrepot.model.work import NewTask
 
 OPEN: Final = "instances.open_entry"
-VISIBLE_SECONDS: Final = 1.0  # a client that polls sees the state between
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ async def set_entry(ctx: Context, caller: Caller, command: SetEntry) -> EntrySta
         wanted = EntryStatus.OPENING if command.opened else EntryStatus.CLOSED
         entries.set_entry_status(conn, instance.id, wanted)
         if command.opened:
-            work.defer(conn, _opening(instance.id))
+            work.defer(conn, _opening(ctx, instance.id))
         ctx.access.raise_epoch(conn, epochs.ROUTING)
         note(conn, caller, action, instance.name, tenant=instance.tenant)
         return wanted
@@ -59,12 +58,12 @@ async def set_entry(ctx: Context, caller: Caller, command: SetEntry) -> EntrySta
     return await change(ctx, caller, action, write)
 
 
-def _opening(instance: InstanceId) -> NewTask:
+def _opening(ctx: Context, instance: InstanceId) -> NewTask:
     return NewTask(
         OPEN,
         target=str(instance),
         arguments={"instance": instance},
-        delay_seconds=VISIBLE_SECONDS,
+        delay_seconds=ctx.settings.instances.step_time.seconds,
         unique_key=f"{OPEN}:{instance}",
     )
 

@@ -50,6 +50,13 @@ class Instances(Section, frozen=True, kw_only=True):
             most="10m",
         ),
     ] = Duration.parse("1s")
+    private_address: Annotated[
+        str,
+        setting(
+            "Address that private links are told they find this server at. Empty: the listener's, or on a listener of all addresses the one towards the network.",
+            pattern="[A-Za-z0-9.:-]{1,253}",
+        ),
+    ] = ""
     enforce_expiry: Annotated[
         bool,
         setting(
