@@ -11,10 +11,11 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from entrepot.metadata import counters
+from entrepot.metadata import counters, resource_tags
 from entrepot.metadata.access import Visibility, visible
 from entrepot.metadata.namespaces import namespace_of, repository_of, select_repositories
-from entrepot.metadata.schema import manifests, namespaces, repositories, resource_tags, tags
+from entrepot.metadata.schema import instances, manifests, namespaces, repositories, tags
+from entrepot.metadata.schema import resource_tags as tag_rows
 from entrepot.model.content import RepositoryDetails, TagDetails
 from entrepot.model.ids import InstanceId, Micros, RepositoryId, TenantId
 from entrepot.model.tenancy import NamespaceDetails
@@ -77,52 +78,47 @@ def namespaces_page(
     conn: Connection, asked: NamespaceFilter, window: Slice
 ) -> tuple[list[NamespaceDetails], int]:
     """Living namespaces by name, an exact match first, and how many there are in all."""
-    query = sa.select(namespaces).where(
-        namespaces.c.tenant_id == asked.tenant, namespaces.c.deleted_at.is_(None)
+    query = (
+        sa.select(namespaces, instances.c.public_id)
+        .join(instances, instances.c.id == namespaces.c.instance_id)
+        .where(namespaces.c.tenant_id == asked.tenant, namespaces.c.deleted_at.is_(None))
     )
     if asked.instance is not None:
         query = query.where(namespaces.c.instance_id == asked.instance)
     if asked.name:
         query = query.where(contains(conn, namespaces.c.name, asked.name))
     if asked.tag is not None:
-        key, value = asked.tag
-        query = query.where(
-            sa.exists().where(
-                resource_tags.c.kind == "namespace",
-                resource_tags.c.resource == sa.cast(namespaces.c.id, sa.Text),
-                resource_tags.c.key == key,
-                resource_tags.c.value == value,
-            )
-        )
+        query = query.where(_carries(asked.tenant, *asked.tag))
     total = conn.scalar(sa.select(sa.func.count()).select_from(query.subquery())) or 0
     order: list[Any] = [namespaces.c.name, namespaces.c.instance_id]
     if asked.name:
         order.insert(0, (namespaces.c.name != asked.name))
     rows = conn.execute(query.order_by(*order).offset(window.offset).limit(window.limit)).all()
-    carried = _tags_of(conn, [row.id for row in rows])
+    tags_of = resource_tags.tags_of_all(conn, "namespace", [_tagged(row) for row in rows])
     return [
         NamespaceDetails(
-            namespace_of(row), row.number, dict(row.facts), tuple(carried.get(row.id, ()))
+            namespace_of(row),
+            row.number,
+            dict(row.facts),
+            tuple(tags_of.get(_tagged(row), {}).items()),
         )
         for row in rows
     ], int(total)
 
 
-def _tags_of(conn: Connection, ids: Sequence[int]) -> dict[int, list[tuple[str, str]]]:
-    """Tags by namespace."""
-    found: dict[int, list[tuple[str, str]]] = {}
-    for start in range(0, len(ids), 400):
-        rows = conn.execute(
-            sa.select(resource_tags)
-            .where(
-                resource_tags.c.kind == "namespace",
-                resource_tags.c.resource.in_([str(number) for number in ids[start : start + 400]]),
-            )
-            .order_by(resource_tags.c.key)
-        )
-        for row in rows:
-            found.setdefault(int(row.resource), []).append((row.key, row.value))
-    return found
+def _tagged(row: Any) -> str:
+    """How tags name the namespace (`resource_tags`)."""
+    return f"{row.public_id}#{row.name}"
+
+
+def _carries(tenant: TenantId, key: str, value: str) -> sa.ColumnElement[bool]:
+    return sa.exists().where(
+        tag_rows.c.tenant_id == tenant,
+        tag_rows.c.kind == "namespace",
+        tag_rows.c.key == key,
+        tag_rows.c.value == value,
+        tag_rows.c.resource == instances.c.public_id + "#" + namespaces.c.name,
+    )
 
 
 # -- repositories -----------------------------------------------------------------------------------------------------

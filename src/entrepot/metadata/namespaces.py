@@ -1,5 +1,6 @@
 """Namespaces and repositories: rows, by name, created on first push."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -75,6 +76,7 @@ def insert_namespace(
     name: str,
     is_public: bool,
     created_by: UserId | None,
+    facts: Mapping[str, Any] | None = None,
 ) -> Namespace:
     """A new namespace. The name's uniqueness is the caller's to check and the index's to enforce."""
     created_at = now(conn)
@@ -83,6 +85,7 @@ def insert_namespace(
         "tenant_id": tenant,
         "name": name,
         "is_public": is_public,
+        "facts": dict(facts or {}),
         "created_by": created_by,
         "created_at": created_at,
     }
@@ -105,6 +108,13 @@ def update_namespace(conn: Connection, namespace: NamespaceId, *, is_public: boo
     conn.execute(
         sa.update(namespaces).where(namespaces.c.id == namespace).values(is_public=is_public)
     )
+
+
+def add_facts(conn: Connection, namespace: NamespaceId, facts: Mapping[str, Any]) -> None:
+    """Keep these with it, beside the others."""
+    here = namespaces.c.id == namespace
+    held = conn.scalar(sa.select(namespaces.c.facts).where(here)) or {}
+    conn.execute(sa.update(namespaces).where(here).values(facts={**held, **facts}))
 
 
 def tombstone_namespace(conn: Connection, namespace: NamespaceId, at: Micros) -> None:

@@ -74,7 +74,9 @@ async def browse_repositories(
     """Those of them that the caller may read. Callers without any right see none."""
 
     def read(conn: Connection) -> Rows[RepositoryDetails]:
-        listing = ctx.access.visible_repositories(conn, caller, include_public=False)
+        listing = ctx.access.visible_repositories(
+            conn, caller, include_public=False, instance=command.instance
+        )
         asked = RepositoryFilter(
             command.tenant,
             command.instance,

@@ -1,18 +1,20 @@
 """Namespaces: created under a quota, made public or private, deleted when they are empty."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from entrepot.capabilities.access.rights import of_namespace
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.instances.instances import instance_for
 from entrepot.capabilities.instances.quotas import admit_namespace
+from entrepot.capabilities.instances.tagging import check_tags
 from entrepot.capabilities.operations.trail import change, note
-from entrepot.metadata import access, epochs, events, namespaces, policies
+from entrepot.metadata import access, epochs, events, namespaces, policies, resource_tags
 from entrepot.metadata.database import Connection, now
+from entrepot.metadata.instances import get_instance
 from entrepot.model.access import Caller, Level, Permission, Resource, Role
-from entrepot.model.errors import NamespaceUnknown, NameTaken, NotEmpty
+from entrepot.model.errors import InstanceUnknown, NamespaceUnknown, NameTaken, NotEmpty
 from entrepot.model.events import Event, EventKind
 from entrepot.model.ids import InstanceId, Micros, TenantId
 from entrepot.model.tenancy import InstanceKind, Namespace, check_namespace_name
@@ -22,12 +24,14 @@ _PAGE: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class CreateNamespace:
-    """A namespace of the tenant in the instance."""
+    """A namespace of the tenant in the instance. `facts`: what a dialect keeps with it."""
 
     instance: InstanceId
     tenant: TenantId
     name: str
     is_public: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +45,12 @@ class NamedNamespace:
 
 @dataclass(frozen=True, slots=True)
 class ModifyNamespace:
-    """Make it public or private."""
+    """Make it public or private. `tags`, `facts`: None leaves them as they are; new facts are added to the old."""
 
     namespace: NamedNamespace
     is_public: bool
+    tags: Mapping[str, str] | None = None
+    facts: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,11 @@ async def create_namespace(ctx: Context, caller: Caller, command: CreateNamespac
             name=command.name,
             is_public=command.is_public,
             created_by=caller.user,
+            facts=command.facts,
+        )
+        tagged = f"{instance.public_id}#{namespace.name}"
+        resource_tags.replace_tags(
+            conn, "namespace", tagged, check_tags(command.tags), tenant=command.tenant
         )
         _let_creator_manage(conn, caller, namespace)
         ctx.access.raise_epoch(conn, epochs.of_tenant(command.tenant))
@@ -121,6 +132,7 @@ async def modify_namespace(ctx: Context, caller: Caller, command: ModifyNamespac
 
     def write(conn: Connection) -> Namespace:
         namespace = _permitted(ctx, conn, caller, command.namespace, Permission.NAMESPACE_MANAGE)
+        _mark(conn, namespace, command)
         if namespace.is_public == command.is_public:
             return namespace
         namespaces.update_namespace(conn, namespace.id, is_public=command.is_public)
@@ -148,7 +160,26 @@ def remove_namespace(conn: Connection, caller: Caller, namespace: Namespace) -> 
     if namespaces.has_repositories(conn, namespace.id):
         raise NotEmpty(namespace.name)
     namespaces.tombstone_namespace(conn, namespace.id, Micros(now(conn)))
+    resource_tags.forget(conn, "namespace", _tagged(conn, namespace))
     _record(conn, caller, namespace, EventKind.NAMESPACE_DELETED)
+
+
+def _mark(conn: Connection, namespace: Namespace, command: ModifyNamespace) -> None:
+    """What a change of it says besides who may pull."""
+    if command.facts:
+        namespaces.add_facts(conn, namespace.id, command.facts)
+    if command.tags is not None:
+        name = _tagged(conn, namespace)
+        tags = check_tags(command.tags)
+        resource_tags.replace_tags(conn, "namespace", name, tags, tenant=namespace.tenant)
+
+
+def _tagged(conn: Connection, namespace: Namespace) -> str:
+    """How tags name it."""
+    instance = get_instance(conn, namespace.instance)
+    if instance is None:
+        raise InstanceUnknown(str(namespace.instance))
+    return f"{instance.public_id}#{namespace.name}"
 
 
 def _default_limit(ctx: Context, kind: InstanceKind) -> int | None:
