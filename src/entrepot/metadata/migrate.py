@@ -2,7 +2,8 @@
 
 Revisions form two lines. `expand` adds what the new program needs and leaves what the old one uses; every start applies it.
 `contract` takes away what no supported program uses any more; only `entrepot migrate --contract` applies it, after all replicas
-are new, and its revisions name the oldest program they serve. Alembic is imported only when there is something to do.
+are new, and its revisions name the oldest program they serve. Alembic is imported only where tables have to be changed: an empty
+database gets them whole (`first_tables`).
 """
 
 import re
@@ -58,6 +59,8 @@ def upgrade(
     """
     if check(database, program=program, folder=folder) and not contract:
         return []
+    if folder == MIGRATIONS and database.change_schema(_make_all):
+        return sorted(known_revisions(folder))
     from alembic.script import ScriptDirectory  # noqa: PLC0415 (start-up time)
 
     config = configuration(folder)
@@ -82,6 +85,17 @@ def configuration(folder: Path = MIGRATIONS) -> "Config":
     config.set_main_option("path_separator", "os")
     config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
     return config
+
+
+def _make_all(conn: Connection) -> bool:
+    """Everything at once and its notes, where the database is empty and no other process was quicker."""
+    from entrepot.metadata import first_tables  # noqa: PLC0415 (start-up time)
+
+    revision = first_tables.head(MIGRATIONS)
+    if revision is None or not first_tables.make(conn, revision):
+        return False
+    _note(conn, None, folder=MIGRATIONS, is_last=True)
+    return True
 
 
 def _apply_next(conn: Connection, config: "Config", scripts: object, *, target: str) -> str | None:

@@ -4,7 +4,6 @@ A change counts from its answer on: no process gives the old answer after it. Re
 section 7), and once a process has refused one it does not take it again.
 """
 
-import http.client
 import json
 import time
 from collections import Counter
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 from registry_client import MANIFEST, Client, digest_of, image
 from started import ROOT_PASSWORD, Operator, Started, operating, started
+from transport import connect
 
 from entrepot.capabilities.access.identities.tenants import CreateTenant, create_tenant
 from entrepot.capabilities.access.identities.users import EnableUser, enable_user
@@ -54,7 +54,7 @@ class Readers:
 
     def ask(self, path: str, authorization: str = "") -> Answer:
         """One request on a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.registry.port, timeout=20)
+        connection = connect(self.registry.port)
         try:
             headers = {"authorization": authorization} if authorization else {}
             connection.request("GET", path, headers={**headers, "accept": MANIFEST})
