@@ -7,11 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from entrepot.bootstrap.banner import show_first_start
+from entrepot.capabilities.access.documents import NATIVE, Vocabularies
 from entrepot.capabilities.access.state import AccessState
 from entrepot.capabilities.content.hashers import LiveHashers
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.operations.first_start import FirstStart, first_start
 from entrepot.config import Settings
+from entrepot.dialects.tcr.policies import TCR
 from entrepot.metadata import migrate
 from entrepot.metadata.database import Database
 from entrepot.metadata.hot import HotReads
@@ -33,7 +35,8 @@ async def open_context(settings: Settings) -> AsyncIterator[tuple[Context, First
         await asyncio.to_thread(migrate.upgrade, db)
         pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="entrepot-blobs")
         stack.callback(pool.shutdown)
-        access = await asyncio.to_thread(AccessState.open, settings, db)
+        vocabularies = Vocabularies((NATIVE, TCR))
+        access = await asyncio.to_thread(AccessState.open, settings, db, vocabularies=vocabularies)
         ctx = Context(
             settings=settings,
             db=db,

@@ -27,7 +27,12 @@ from entrepot.model.access import Caller
 from entrepot.model.identities import Policy
 
 _MAX_FILE = 256 * 1024
-_dialect = click.option("--dialect", default="entrepot", show_default=True, help="Whose words.")
+_dialect = click.option(
+    "--dialect",
+    default="entrepot",
+    show_default=True,
+    help="Whose words: entrepot, or tcr for documents of Tencent Cloud's CAM.",
+)
 _description = click.option("--description", default="", help="For people.")
 _user = click.option("--user", help="Name of a user.")
 _group = click.option("--group", help="Name of a group.")
@@ -102,7 +107,7 @@ def update(
 @json_option
 @click.pass_obj
 def list_(source: Source, tenant_name: str, *, as_json: bool) -> None:
-    """List the policies of a tenant."""
+    """List the policies of a tenant, and those that are built in."""
 
     async def work(ctx: Context, caller: Caller) -> list[Policy]:
         tenant = await tenant_of(ctx, caller, tenant_name)
@@ -112,7 +117,8 @@ def list_(source: Source, tenant_name: str, *, as_json: bool) -> None:
         )
 
     rows = [_row(found) for found in run(source, work)]
-    show_rows(("name", "dialect", "description", "id", "created"), rows, as_json=as_json)
+    columns = ("name", "dialect", "built_in", "description", "id", "created")
+    show_rows(columns, rows, as_json=as_json)
 
 
 @policy.command()
@@ -191,7 +197,8 @@ def _row(found: Policy) -> Row:
     return {
         "name": found.name,
         "dialect": found.dialect,
+        "built_in": found.is_preset,
         "description": found.description,
-        "id": found.public_id,
-        "created": moment(found.created_at),
+        "id": found.public_id or None,
+        "created": moment(found.created_at) if found.created_at else None,
     }

@@ -75,7 +75,7 @@ class UserKey:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A living policy; `document` as it was written, in the words of `dialect`."""
+    """A living policy; `document` as it was written, in the words of `dialect`. `is_preset`: built in, nobody changes or deletes it."""
 
     id: PolicyId
     tenant: TenantId
@@ -85,6 +85,7 @@ class Policy:
     document: str
     description: str
     created_at: Micros
+    is_preset: bool = False
 
 
 @dataclass(frozen=True, slots=True)

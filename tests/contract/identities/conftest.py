@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from msgspec.structs import replace
 
 from entrepot.capabilities.access.callers import Credential, CredentialKind, LoggedIn
+from entrepot.capabilities.access.documents import NATIVE, Vocabularies
 from entrepot.capabilities.access.identities.tenants import CreateTenant, create_tenant
 from entrepot.capabilities.access.identities.users import CreateUser, create_user
 from entrepot.capabilities.access.sealing import MasterKeys, Sealer
@@ -17,6 +18,7 @@ from entrepot.capabilities.content.hashers import LiveHashers
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.operations.first_start import first_start
 from entrepot.config import Source, load
+from entrepot.dialects.tcr.policies import TCR
 from entrepot.metadata import identities, instances, tenants
 from entrepot.metadata.database import Database
 from entrepot.metadata.hot import HotReads
@@ -123,7 +125,12 @@ def empty_world(settings, migrated_database: Database):
     """Before the first start."""
     pool = ThreadPoolExecutor(2)
     with asyncio.Runner() as runner:
-        access = AccessState(settings, migrated_database, Sealer.of(MasterKeys((b"k" * 32,))))
+        access = AccessState(
+            settings,
+            migrated_database,
+            Sealer.of(MasterKeys((b"k" * 32,))),
+            vocabularies=Vocabularies((NATIVE, TCR)),
+        )
         ctx = Context(
             settings=settings,
             db=migrated_database,

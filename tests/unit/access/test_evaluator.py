@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from ipaddress import ip_network
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from msgspec.structs import replace as replace_fields
 
 from entrepot.capabilities.access.documents import (
     NATIVE,
+    Conditions,
     DocumentInvalid,
     Effect,
     Reading,
@@ -266,6 +268,64 @@ def test_a_registered_dialect_speaks_of_permissions_in_its_own_words():
 
 def parse_native_of_x(text: str):
     return (Statement(Effect.ALLOW, (Wildcard.parse(text),), (Wildcard.parse("urn:team:*"),)),)
+
+
+def in_words(effect: Effect, action: str, **more) -> Rights:
+    """A member with one statement of a dialect that knows operations."""
+    dialect = Vocabulary(
+        "x",
+        lambda text: (Statement(effect, (Wildcard.parse(text),), (Wildcard.parse("*"),)),),
+        {P.PULL: ("x:get",), P.REPOSITORY_MANAGE: ("x:change", "x:drop")},
+        lambda *_: ["thing"],
+        prefix="x:",
+        is_caseless=True,
+        **more,
+    )
+    given = {NAMESPACE: Level.MANAGE} if effect is Effect.DENY else {}
+    reading = Vocabularies((dialect,)).read([("x", action)])
+    return member(policies=reading, namespace_grants=given)
+
+
+def test_an_operation_of_the_dialects_own_is_the_only_word_that_counts():
+    listing = in_words(Effect.ALLOW, "x:list")
+
+    assert not decide(listing, P.PULL, REPO).allowed
+    assert decide(replace(listing, operation="x:List"), P.PULL, REPO).allowed
+    assert decide(replace(listing, operation="x:List"), P.PUSH, REPO).allowed
+    assert not decide(replace(listing, operation="y:List"), P.PULL, REPO).allowed
+    getting = in_words(Effect.ALLOW, "x:get")
+    assert decide(replace(getting, operation="y:List"), P.PULL, REPO).allowed
+    assert not decide(replace(getting, operation="x:List"), P.PULL, REPO).allowed
+
+
+def test_a_permission_of_several_words_is_given_by_all_and_taken_by_one():
+    for action, gives, takes in (
+        ("x:change", False, True),
+        ("x:*", True, True),
+        ("x:g*", False, False),
+    ):
+        allowed = decide(in_words(Effect.ALLOW, action, needs_all=True), P.REPOSITORY_MANAGE, REPO)
+        left = decide(in_words(Effect.DENY, action, needs_all=True), P.REPOSITORY_MANAGE, REPO)
+        assert (allowed.allowed, not left.allowed) == (gives, takes), action
+
+
+@pytest.mark.parametrize(
+    ("source", "holds"),
+    [("10.1.2.3", False), ("::ffff:10.1.2.3", False), ("192.0.2.1", True), ("2001:db8::1", True)],
+)
+def test_networks_may_be_left_out(source, holds):
+    elsewhere = Conditions(not_sources=(ip_network("10.0.0.0/8"),))
+
+    assert elsewhere.hold(source, Micros(0), unknown=False) is holds
+    assert elsewhere.hold("unix", Micros(0), unknown=True)
+    assert not elsewhere.hold("unix", Micros(0), unknown=False)
+
+
+def test_an_address_must_be_inside_and_not_left_out():
+    both = Conditions(sources=(ip_network("10.0.0.0/8"),), not_sources=(ip_network("10.9.0.0/16"),))
+
+    held = [both.hold(s, Micros(0), unknown=True) for s in ("10.1.0.1", "10.9.0.1", "192.0.2.1")]
+    assert held == [True, False, False]
 
 
 # -- what never changes -----------------------------------------------------------------------------------------------

@@ -91,9 +91,33 @@ def test_groups_and_policies(commands, tmp_path):
     commands.ok("group", "remove", "staff", "alice")
     commands.ok("group", "delete", "staff", "--yes")
     commands.ok("policy", "delete", "readers", "--yes")
-    assert commands.json("policy", "list") == []
+    assert {policy["built_in"] for policy in commands.json("policy", "list")} == {True}
     assert commands.json("group", "list") == []
     assert commands.ok("group", "list") == "none\n"
+
+
+def test_policies_in_the_words_of_tencent_cloud_and_those_that_are_built_in(commands, tmp_path):
+    file = tmp_path / "policy.json"
+    rule = {"effect": "allow", "action": "tcr:PullRepository", "resource": "*"}
+    file.write_text(json.dumps({"version": "2.0", "statement": rule}))
+    commands.ok("user", "create", "alice", "--generate")
+    commands.ok("policy", "create", "pullers", str(file), "--dialect", "tcr")
+    misspelt = json.dumps({"version": "2.0", "statement": {**rule, "action": "tcr:PulRepository"}})
+    line = ("policy", "update", "pullers", "-", "--dialect", "tcr")
+    assert "tcr:PulRepository" in commands.refused(*line, stdin=misspelt)
+
+    commands.ok("policy", "attach", "QcloudTCRFullAccess", "--user", "alice")
+
+    listed = {row["name"]: row["built_in"] for row in commands.json("policy", "list")}
+    assert listed == {
+        "QcloudTCRFullAccess": True,
+        "QcloudTCRReadOnlyAccess": True,
+        "pullers": False,
+    }
+    assert commands.json("policy", "show", "QcloudTCRFullAccess")["attached"] == ["user alice"]
+    assert commands.json("policy", "show", "QcloudTCRReadOnlyAccess")["created"] is None
+    refusal = commands.refused("policy", "delete", "QcloudTCRFullAccess", "--yes")
+    assert "QcloudTCRFullAccess" in refusal
 
 
 def test_keys(commands):

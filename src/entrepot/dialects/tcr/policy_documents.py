@@ -115,12 +115,12 @@ def parse(text: str) -> tuple[Statement, ...]:
     try:
         read = json.loads(text, object_pairs_hook=_once)
         rules = msgspec.convert(read, _Document).statement
+        rules = rules if isinstance(rules, list) else [rules]
+        if len(rules) > MAX_STATEMENTS:
+            raise DocumentInvalid(f"a policy has at most {MAX_STATEMENTS} statements")
+        return tuple(map(_statement, rules))
     except (msgspec.ValidationError, ValueError, RecursionError) as error:
         raise DocumentInvalid(str(error)) from error
-    rules = rules if isinstance(rules, list) else [rules]
-    if len(rules) > MAX_STATEMENTS:
-        raise DocumentInvalid(f"a policy has at most {MAX_STATEMENTS} statements")
-    return tuple(map(_statement, rules))
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -151,24 +151,17 @@ def _some(what: str, given: str | list[str]) -> list[str]:
     return values
 
 
-def _wildcard(text: str) -> Wildcard:
-    try:
-        return Wildcard.parse(text)
-    except ValueError as error:
-        raise DocumentInvalid(str(error)) from error
-
-
 _ACTION: Final = re.compile(r"(?:name/)?([a-z0-9*_-]+):([a-z0-9*_-]+)")
 
 
 def _action(text: str) -> Wildcard:
     """A pattern in lower case, since actions are matched without case. Those of other services are let be, and match nothing here."""
     if text == "*":
-        return _wildcard(text)
+        return Wildcard.parse(text)
     found = _ACTION.fullmatch(text.lower())
     if found is None:
         raise DocumentInvalid(f"an action is <service>:<action> or *, not {text[:100]}")
-    pattern = _wildcard(f"{found[1]}:{found[2]}")
+    pattern = Wildcard.parse(f"{found[1]}:{found[2]}")
     if found[1] == SERVICE and not any(map(pattern.matches, KNOWN_ACTIONS)):
         raise DocumentInvalid(f"no action is called {text[:100]}")
     return pattern
@@ -184,7 +177,7 @@ _NAMED: Final = re.compile(r"instance/[^/]+/?|repository/[^/]+/[^/]+(?:/.*)?")  
 def _resource(text: str) -> Wildcard:
     """A pattern over the names that `_resources` gives: an empty service and region become `*`, `uin/` becomes the empty account."""
     if text == "*":
-        return _wildcard(text)
+        return Wildcard.parse(text)
     parts = text.split(":", 5)
     if len(parts) != 6 or parts[0] != "qcs":
         raise DocumentInvalid(
@@ -198,7 +191,7 @@ def _resource(text: str) -> Wildcard:
         _check_parts(text[:100], region, account)
     if service == SERVICE:
         _check_path(path)
-    return _wildcard(f"qcs::{service or '*'}:{region or '*'}:{account}:{path}")
+    return Wildcard.parse(f"qcs::{service or '*'}:{region or '*'}:{account}:{path}")
 
 
 def _check_parts(text: str, region: str, account: str) -> None:

@@ -1,6 +1,10 @@
-"""Policies: documents in the words of a dialect, attached to users and groups of the tenant."""
+"""Policies: documents in the words of a dialect, attached to users and groups of the tenant.
 
-from dataclasses import dataclass
+Presets are every tenant's from the start: they come with the dialects, and become a row of the tenant when they are first attached.
+"""
+
+import asyncio
+from dataclasses import dataclass, replace
 
 from entrepot.capabilities.access.documents import DocumentInvalid
 from entrepot.capabilities.access.identities.standing import (
@@ -12,10 +16,10 @@ from entrepot.capabilities.access.identities.standing import (
 )
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.operations.trail import change, note
-from entrepot.metadata import identities, policies
+from entrepot.metadata import access, identities, policies
 from entrepot.metadata.database import Connection, now
-from entrepot.model.access import Caller
-from entrepot.model.errors import NameTaken, ValueInvalid
+from entrepot.model.access import NO_NAMES, Caller
+from entrepot.model.errors import NameTaken, Protected, ValueInvalid
 from entrepot.model.identities import (
     MAX_DESCRIPTION,
     POLICY_NAME,
@@ -23,7 +27,9 @@ from entrepot.model.identities import (
     Policy,
     PolicyUnknown,
 )
-from entrepot.model.ids import GroupId, Micros, TenantId, UserId
+from entrepot.model.ids import GroupId, Micros, PolicyId, TenantId, UserId
+
+_NOT_STORED = PolicyId(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +81,11 @@ class PolicyShown:
 async def create_policy(ctx: Context, caller: Caller, command: WritePolicy) -> Policy:
     """A policy attached to nobody. Raises Denied, NameInvalid, NameTaken, ValueInvalid (the document says nothing clear)."""
     POLICY_NAME.check(command.name)
-    _check(ctx, command)
+    await _check(ctx, caller, command)
 
     def write(conn: Connection) -> Policy:
         require_identities(ctx, conn, caller, command.tenant)
-        if policies.find_policy(conn, command.tenant, command.name) is not None:
+        if _find(ctx, conn, command.tenant, command.name) is not None:
             raise NameTaken(command.name)
         policy = policies.insert_policy(
             conn,
@@ -96,8 +102,8 @@ async def create_policy(ctx: Context, caller: Caller, command: WritePolicy) -> P
 
 
 async def update_policy(ctx: Context, caller: Caller, command: WritePolicy) -> Policy:
-    """Replace document, dialect and description. Raises Denied, PolicyUnknown, ValueInvalid."""
-    _check(ctx, command)
+    """Replace document, dialect and description. Raises Denied, PolicyUnknown, Protected (a preset), ValueInvalid."""
+    await _check(ctx, caller, command)
 
     def write(conn: Connection) -> Policy:
         policy = _managed(ctx, conn, caller, tenant=command.tenant, name=command.name)
@@ -110,7 +116,7 @@ async def update_policy(ctx: Context, caller: Caller, command: WritePolicy) -> P
         )
         rights_changed(ctx, conn, policy.tenant)
         note(conn, caller, "policy.update", policy.name, tenant=policy.tenant)
-        return policy_named(conn, command.tenant, command.name)
+        return policy_named(ctx, conn, command.tenant, command.name)
 
     return await change(ctx, caller, "policy.update", write)
 
@@ -120,26 +126,33 @@ async def get_policy(ctx: Context, caller: Caller, command: NamedPolicy) -> Poli
 
     def read(conn: Connection) -> PolicyShown:
         require_identities(ctx, conn, caller, command.tenant)
-        policy = policy_named(conn, command.tenant, command.name)
+        policy = policy_named(ctx, conn, command.tenant, command.name)
         return PolicyShown(policy, tuple(policies.list_attachments(conn, policy.id)))
 
     return await ctx.db.read(read)
 
 
 async def list_policies(ctx: Context, caller: Caller, command: ListPolicies) -> list[Policy]:
-    """Living policies of the tenant. Raises Denied, TenantUnknown."""
+    """Presets and the tenant's own living policies. Raises Denied, TenantUnknown."""
 
     def read(conn: Connection) -> list[Policy]:
         require_identities(ctx, conn, caller, command.tenant)
-        return policies.list_policies(
+        found = policies.list_policies(
             conn, command.tenant, after=command.after, limit=command.limit
         )
+        by_name = {
+            name: _preset(ctx, command.tenant, name)
+            for name in ctx.access.vocabularies.presets
+            if name > command.after
+        }
+        by_name |= {policy.name: _marked(ctx, policy) for policy in found}
+        return [by_name[name] for name in sorted(by_name)][: command.limit]
 
     return await ctx.db.read(read)
 
 
 async def delete_policy(ctx: Context, caller: Caller, command: NamedPolicy) -> None:
-    """Delete it; what it gave and what it denied ends at once. Raises Denied, PolicyUnknown."""
+    """Delete it; what it gave and what it denied ends at once. Raises Denied, PolicyUnknown, Protected (a preset)."""
 
     def write(conn: Connection) -> None:
         policy = _managed(ctx, conn, caller, tenant=command.tenant, name=command.name)
@@ -155,6 +168,7 @@ async def attach_policy(ctx: Context, caller: Caller, command: AttachPolicy) -> 
 
     def write(conn: Connection) -> None:
         policy, user, group = _resolve(ctx, conn, caller, command)
+        policy = _stored(conn, policy)
         if policies.attach(conn, policy.id, user=user, group=group):
             rights_changed(ctx, conn, policy.tenant)
             _note(conn, caller, "policy.attach", command)
@@ -175,19 +189,62 @@ async def detach_policy(ctx: Context, caller: Caller, command: AttachPolicy) -> 
     await change(ctx, caller, "policy.detach", write)
 
 
-def policy_named(conn: Connection, tenant: TenantId, name: str) -> Policy:
-    """The living policy. Raises PolicyUnknown."""
-    policy = policies.find_policy(conn, tenant, name)
+def policy_named(ctx: Context, conn: Connection, tenant: TenantId, name: str) -> Policy:
+    """The living policy, or the preset. Raises PolicyUnknown."""
+    policy = _find(ctx, conn, tenant, name)
     if policy is None:
         raise PolicyUnknown(name[:300])
     return policy
 
 
-def _check(ctx: Context, command: WritePolicy) -> None:
+def _find(ctx: Context, conn: Connection, tenant: TenantId, name: str) -> Policy | None:
+    policy = policies.find_policy(conn, tenant, name)
+    if policy is not None:
+        return _marked(ctx, policy)
+    return _preset(ctx, tenant, name) if name in ctx.access.vocabularies.presets else None
+
+
+def _marked(ctx: Context, policy: Policy) -> Policy:
+    return replace(policy, is_preset=policy.name in ctx.access.vocabularies.presets)
+
+
+def _preset(ctx: Context, tenant: TenantId, name: str) -> Policy:
+    preset = ctx.access.vocabularies.presets[name]
+    return Policy(
+        id=_NOT_STORED,
+        tenant=tenant,
+        public_id="",
+        name=name,
+        dialect=preset.dialect,
+        document=preset.document,
+        description=preset.description,
+        created_at=Micros(0),
+        is_preset=True,
+    )
+
+
+def _stored(conn: Connection, policy: Policy) -> Policy:
+    if policy.id != _NOT_STORED:
+        return policy
+    return policies.insert_policy(
+        conn,
+        policy.tenant,
+        policy.name,
+        dialect=policy.dialect,
+        document=policy.document,
+        description=policy.description,
+    )
+
+
+async def _check(ctx: Context, caller: Caller, command: WritePolicy) -> None:
     if len(command.description) > MAX_DESCRIPTION:
         raise ValueInvalid("description", f"at most {MAX_DESCRIPTION} characters")
+    naming = NO_NAMES
+    if caller.is_system or caller.tenant == command.tenant:  # nobody else learns them
+        naming = await ctx.db.read(lambda conn: access.naming(conn, command.tenant, None))
+    check = ctx.access.vocabularies.check
     try:
-        ctx.access.vocabularies.check(command.dialect, command.document)
+        await asyncio.to_thread(check, command.dialect, command.document, naming)
     except DocumentInvalid as error:
         raise ValueInvalid("document", str(error)[:500]) from error
 
@@ -195,9 +252,11 @@ def _check(ctx: Context, command: WritePolicy) -> None:
 def _managed(
     ctx: Context, conn: Connection, caller: Caller, *, tenant: TenantId, name: str
 ) -> Policy:
-    """A policy the caller may change: one that binds administrators is theirs to change."""
+    """A policy the caller may change: no preset, and one that binds administrators is theirs to change."""
     require_identities(ctx, conn, caller, tenant)
-    policy = policy_named(conn, tenant, name)
+    policy = policy_named(ctx, conn, tenant, name)
+    if policy.is_preset:
+        raise Protected(name)
     for role in policies.bound_roles(conn, policy.id):
         require_rank(ctx, conn, caller, tenant=tenant, role=role)
     return policy
@@ -207,7 +266,7 @@ def _resolve(
     ctx: Context, conn: Connection, caller: Caller, command: AttachPolicy
 ) -> tuple[Policy, UserId | None, GroupId | None]:
     require_identities(ctx, conn, caller, command.tenant)
-    policy = policy_named(conn, command.tenant, command.policy)
+    policy = policy_named(ctx, conn, command.tenant, command.policy)
     if command.user is not None and command.group is None:
         user = user_named(conn, command.tenant, command.user)
         require_rank(ctx, conn, caller, tenant=command.tenant, role=user.role)
