@@ -7,6 +7,7 @@ from entrepot.capabilities.content.health import Readiness
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.operations.auditing import AuditLog
 from entrepot.capabilities.operations.counting import PullCounter
+from entrepot.dialects.tcr.wire import Tcr
 from entrepot.distribution.app import Distribution
 from entrepot.distribution.credentials import Credentials
 from entrepot.distribution.token_service import TokenService
@@ -35,6 +36,7 @@ def make_application(
         {
             Wire.DISTRIBUTION: Distribution(ctx, credentials, on_pull=on_pull, audit=audit),
             Wire.TOKEN: TokenService(ctx, credentials),
+            Wire.TCR: Tcr(ctx, audit),
         },
         observe=telemetry.observe,
         ready=Readiness(ctx),

@@ -4,6 +4,7 @@
 it imports nothing of ours, and everybody may read a `Settings`.
 """
 
+from entrepot.config.editions import Edition
 from entrepot.config.load import load
 from entrepot.config.problems import ConfigError, Layer, Origin, Problem
 from entrepot.config.settings import Settings
@@ -25,6 +26,7 @@ __all__ = [
     "ByteSize",
     "ConfigError",
     "Duration",
+    "Edition",
     "HostName",
     "Layer",
     "Listen",

@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from entrepot.config.problems import Origin
 from entrepot.config.tree import (
     Admin,
+    Api,
     Audit,
     Auth,
     Data,
@@ -47,6 +48,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     history: History = field(default_factory=History)
     jobs: Jobs = field(default_factory=Jobs)
     instances: Instances = field(default_factory=Instances)
+    api: Api = field(default_factory=Api)
     quota: Quota = field(default_factory=Quota)
     log: Log = field(default_factory=Log)
     audit: Audit = field(default_factory=Audit)

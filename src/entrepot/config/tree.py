@@ -1,6 +1,7 @@
 """All sections of the tree under one roof; `settings` puts them together."""
 
 from entrepot.config.sections.access import Auth, Quota, Region, Root
+from entrepot.config.sections.apis import Api
 from entrepot.config.sections.base import Section, setting
 from entrepot.config.sections.instances import Instances
 from entrepot.config.sections.keeping import (
@@ -25,6 +26,7 @@ from entrepot.config.sections.running import (
 
 __all__ = [
     "Admin",
+    "Api",
     "Audit",
     "Auth",
     "Data",

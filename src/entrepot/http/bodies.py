@@ -57,6 +57,23 @@ async def body_to_sink(
     return await _gather(receive, sink, limit=limit, pool=pool)
 
 
+class _Gathered:
+    """A sink in memory."""
+
+    def __init__(self) -> None:
+        self.content = bytearray()
+
+    def write(self, data: memoryview) -> None:
+        self.content += data
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int, pool: Executor) -> bytes:
+    """A whole small body. Raises BodyTooLarge, ClientDisconnected."""
+    gathered = _Gathered()
+    await body_to_sink(scope, receive, gathered, limit=limit, pool=pool)
+    return bytes(gathered.content)
+
+
 def _refuse_declared(scope: Scope, limit: int | None) -> None:
     """Refuse a too large Content-Length before any byte of it is read."""
     if limit is None:

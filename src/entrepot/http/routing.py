@@ -19,6 +19,7 @@ class HostKind(StrEnum):
 
     INSTANCE = "instance"  # <name>.<suffix>, or a name an instance was given
     DEFAULT = "default"  # IP literals, localhost, configured names
+    TCR = "tcr"  # the API's own names under the suffix
     UNKNOWN = "unknown"
 
 
@@ -28,11 +29,12 @@ class Wire(StrEnum):
     HEALTH = "health"
     TOKEN = "token"  # noqa: S105  (the token service, not a secret)
     DISTRIBUTION = "distribution"
+    TCR = "tcr"
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Requests to hosts of these kinds whose path is `path`, or begins with it where it ends in a slash."""
+    """Requests to hosts of these kinds whose path is `path`, or begins with it where it ends in a slash and is more than that."""
 
     hosts: frozenset[HostKind]
     path: bytes
@@ -42,10 +44,12 @@ class Route:
 _EVERYWHERE = frozenset(HostKind)
 _REGISTRY = frozenset({HostKind.INSTANCE, HostKind.DEFAULT})
 
+_TCR_LABELS: Final = frozenset({"tcr", "tag"})  # under the suffix; no instance is called so
 ROUTES: Final = (
     Route(_REGISTRY, b"/v2/", Wire.DISTRIBUTION),
     Route(frozenset({HostKind.INSTANCE}), b"/v2", Wire.DISTRIBUTION),
     Route(_REGISTRY, b"/service/token", Wire.TOKEN),
+    Route(frozenset({HostKind.DEFAULT, HostKind.TCR}), b"/", Wire.TCR),
     Route(_EVERYWHERE, b"/healthz", Wire.HEALTH),
     Route(_EVERYWHERE, b"/readyz", Wire.HEALTH),
 )
@@ -77,13 +81,15 @@ class HostTable:
             instance = self.by_name.get(label)
             if instance is not None:
                 return HostKind.INSTANCE, instance
+            if label in _TCR_LABELS:
+                return HostKind.TCR, self.default
         return HostKind.UNKNOWN, None
 
 
 # By kind: whole paths, and beginnings that end in a slash.
 _WHOLE: Final = {kind: {r.path: r.wire for r in ROUTES if kind in r.hosts} for kind in HostKind}
 _BEGINNINGS: Final = {
-    kind: tuple((path, wire) for path, wire in whole.items() if path.endswith(b"/"))
+    kind: tuple((path, wire) for path, wire in whole.items() if path[1:].endswith(b"/"))
     for kind, whole in _WHOLE.items()
 }
 

@@ -1,0 +1,18 @@
+"""The management APIs."""
+
+from typing import Annotated
+
+from entrepot.config.sections.base import Section, setting
+
+
+class Api(Section, frozen=True, kw_only=True):
+    """The vendors' management APIs."""
+
+    rate_percent: Annotated[
+        int,
+        setting(
+            "How many requests a second an account may send of each action in a region, in percent of what the vendor documents. 0: any number.",
+            least="0",
+            most="1000000",
+        ),
+    ] = 100
