@@ -6,11 +6,18 @@ says what it does not document. Errors without a row take their parent's; a test
 
 from typing import Final
 
+from entrepot.capabilities.instances.requested import RegionUnknown
 from entrepot.dialects.tcr.book import BOOK, COMMON
 from entrepot.dialects.tcr.refusal import Refusal
 from entrepot.dialects.tcr.signing import AuthFailure, SigningError
 from entrepot.model import errors, identities
 from entrepot.model.errors import RegistryError
+from entrepot.model.instances import (
+    EditionTooSmall,
+    FeatureMissing,
+    InstanceNotRunning,
+    NameReserved,
+)
 
 _MISSING: Final = ("ResourceNotFound.TcrResourceNotFound", "ResourceNotFound")
 _INVALID: Final = ("InvalidParameter.ErrorTcrInvalidParameter", "InvalidParameter")
@@ -30,7 +37,16 @@ CODES: Final[dict[type[RegistryError], tuple[str, ...]]] = {
     errors.InvalidInput: _INVALID,
     errors.NameInvalid: ("InvalidParameter.ErrorNameIllegal", *_INVALID),
     errors.Unknown: _MISSING,
+    RegionUnknown: ("UnsupportedRegion",),
     errors.Conflict: _STATE,
+    InstanceNotRunning: (
+        "ResourceInsufficient.ErrorInstanceNotRunning",
+        "OperationDenied",
+        "UnsupportedOperation",
+    ),
+    NameReserved: ("InvalidParameter.ErrorNameReserved", "InvalidParameter"),
+    EditionTooSmall: ("OperationDenied", "UnsupportedOperation"),
+    FeatureMissing: ("OperationDenied", "UnsupportedOperation"),
     errors.NameTaken: ("InvalidParameter.ErrorNameExists", *_TAKEN),
     errors.NotEmpty: _STATE,
     errors.Protected: ("OperationDenied", "UnsupportedOperation"),

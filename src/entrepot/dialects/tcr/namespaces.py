@@ -30,14 +30,24 @@ _KIND: Final = "namespace"  # of its tags
 _FILTERS: Final = frozenset({"Tags"})
 
 
+class OneNamespace(OfRegistry, frozen=True, kw_only=True):
+    """A namespace by name."""
+
+    namespace_name: Text
+
+    def named(self, asked: Asked) -> NamedNamespace:
+        """The caller's tenant's."""
+        return NamedNamespace(asked.instance.id, self.namespace_name, asked.tenant)
+
+
 class Weakness(Struct, frozen=True, rename={"cve_id": "CVEID"}):
     """A weakness that does not count."""
 
     cve_id: Text | None = None
 
 
-class Scanning(Asks, frozen=True, kw_only=True):
-    """What newer clients say about scanning. Kept and given back."""
+class Scanned(OneNamespace, frozen=True, kw_only=True):
+    """A namespace and what newer clients say about scanning it, which is kept and given back."""
 
     is_auto_scan: bool | None = None
     is_prevent_vul: bool | None = field(default=None, name="IsPreventVUL")
@@ -58,10 +68,9 @@ class Scanning(Asks, frozen=True, kw_only=True):
         return {name: value for name, value in said.items() if value is not None}
 
 
-class CreateNamespace(OfRegistry, Scanning, frozen=True, kw_only=True):
+class CreateNamespace(Scanned, frozen=True, kw_only=True):
     """Make one."""
 
-    namespace_name: Text
     is_public: bool
     tag_specification: TagSpecification | None = None
 
@@ -78,17 +87,7 @@ class CreateNamespace(OfRegistry, Scanning, frozen=True, kw_only=True):
         )
 
 
-class OneNamespace(OfRegistry, frozen=True, kw_only=True):
-    """A namespace by name."""
-
-    namespace_name: Text
-
-    def named(self, asked: Asked) -> NamedNamespace:
-        """The caller's tenant's."""
-        return NamedNamespace(asked.instance.id, self.namespace_name, asked.tenant)
-
-
-class ModifyNamespace(OneNamespace, Scanning, frozen=True, kw_only=True):
+class ModifyNamespace(Scanned, frozen=True, kw_only=True):
     """Change it."""
 
     is_public: bool
