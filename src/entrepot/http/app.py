@@ -9,20 +9,29 @@ import itertools
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 import structlog
 
 from entrepot.capabilities.context import Context
 from entrepot.http.bodies import ClientDisconnected, Event, Receive, Scope, Send
-from entrepot.http.fields import WHOLE_ANSWER, Lines, WholeAnswer, encode
-from entrepot.http.messages import CURRENT_REQUEST, Answer, BlobResponse, Request, Response
+from entrepot.http.fields import WHOLE_ANSWER, WholeAnswer, encode_with_id
+from entrepot.http.messages import (
+    CURRENT_REQUEST,
+    Answer,
+    BlobResponse,
+    Request,
+    Response,
+    split_host,
+)
 from entrepot.http.routing import HostKind, HostTable, Wire, find_route
 from entrepot.model.errors import Unavailable
 from entrepot.model.tenancy import Instance
 
 WireHandler: TypeAlias = Callable[[Request, Instance], Awaitable[Answer]]
+_USUAL: Final = 255  # characters of an authority; more is not remembered
+_MOST_PLACES: Final = 1024
 _log = structlog.get_logger(__name__)
 
 
@@ -62,6 +71,8 @@ class Application:
         self._ready = ready
         self._proxies = tuple(ctx.settings.http.trusted_proxies)
         url = ctx.settings.http.external_url
+        self._table: HostTable | None = None
+        self._places: dict[str, tuple[HostKind, Instance | None]] = {}  # by authority
         self._external = None if url is None else _scheme_and_authority(url.reveal())
         # Request ids: unique among processes by their random half, cheap by the counted one.
         self._prefix = secrets.token_hex(5)
@@ -95,7 +106,7 @@ class Application:
             self._observe(request, status=status, size=size, seconds=time.perf_counter() - began)
 
     def _route(self, request: Request, table: HostTable) -> Response | Awaitable[Answer]:
-        kind, instance = table.resolve(request.host)
+        kind, instance = self._place(table, request.authority)
         wire = find_route(kind, request.path)
         if wire is Wire.HEALTH:
             return self._health(request)
@@ -106,6 +117,17 @@ class Application:
         if kind is HostKind.DEFAULT and self._external is not None:
             request.scheme, request.authority = self._external
         return self._wires[wire](request, instance)
+
+    def _place(self, table: HostTable, authority: str) -> tuple[HostKind, Instance | None]:
+        """What the table says of the authority's host: remembered as long as the table is this one."""
+        if table is not self._table:
+            self._table, self._places = table, {}
+        place = self._places.get(authority)
+        if place is None:
+            place = table.resolve(split_host(authority))
+            if len(authority) <= _USUAL and len(self._places) < _MOST_PLACES:
+                self._places[authority] = place
+        return place
 
     async def _health(self, request: Request) -> Response:
         fine = request.path == b"/healthz" or await self._ready()
@@ -148,8 +170,8 @@ async def _send(answer: Answer, request: Request, send: Send, ctx: Context) -> i
         body = b"" if request.method == "HEAD" else answer.body
         whole: WholeAnswer | None = (request.scope.get("extensions") or {}).get(WHOLE_ANSWER)
         if whole is not None:
-            own = encode((*answer.headers, (b"x-request-id", request.id.encode())))
-            rest = whole(answer.status, Lines(answer.shared.lines + own), length, body=body)
+            lines = encode_with_id(answer.shared, answer.headers, request.id)
+            rest = whole(answer.status, lines, length, body=body)
             if rest is not None:
                 await rest
             return len(body)

@@ -1,4 +1,4 @@
-"""Header fields that many answers share: encoded once, sent as they are."""
+"""Header fields, read once for the requests that share them, and encoded once for the answers that do."""
 
 from collections.abc import Awaitable, Iterable
 from typing import Final, NewType, Protocol
@@ -50,3 +50,32 @@ class Shared:
 
 
 NONE: Final = Shared(())
+
+
+def encode_with_id(shared: Shared, own: Iterable[tuple[bytes, bytes]], request_id: str) -> Lines:
+    """All fields of one answer. The id is ours, of ASCII letters and digits. Raises ValueError."""
+    lines = shared.lines + encode(own) if own else shared.lines
+    return Lines(b"%bx-request-id: %b\r\n" % (lines, request_id.encode("ascii")))
+
+
+RECEIVED: Final = "entrepot.fields"
+"""The private ASGI extension that holds the `Received` of a request, which others of its connection may share."""
+
+
+class Received:
+    """The fields of a request by their names in lower case, the last of repeated ones; texts are made when first asked for."""
+
+    __slots__ = ("_texts", "by_name")
+
+    def __init__(self, by_name: dict[bytes, bytes]) -> None:
+        self.by_name = by_name
+        self._texts: dict[bytes, str] = {}
+
+    def text(self, name: bytes) -> str:
+        """The value, "" where there is none. `name`: one of the program's words, not a client's, since it is remembered."""
+        text = self._texts.get(name)
+        if text is None:
+            value = self.by_name.get(name)
+            text = "" if value is None else value.decode("latin-1").strip()
+            self._texts[name] = text
+        return text

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from entrepot.http.bodies import Receive, Scope
-from entrepot.http.fields import NONE, Shared
+from entrepot.http.fields import NONE, RECEIVED, Received, Shared
 from entrepot.model.access import Caller
 from entrepot.ports.blobs import BlobReader
 
@@ -30,7 +30,7 @@ class Request:
     """
 
     __slots__ = (
-        "_headers",
+        "_fields",
         "authority",
         "caller",
         "client",
@@ -49,7 +49,8 @@ class Request:
         self.id = request_id
         self.method: str = scope["method"]
         self.path: bytes = scope.get("raw_path") or scope["path"].encode()
-        self._headers: dict[bytes, bytes] = dict(scope["headers"])
+        fields: Received | None = (scope.get("extensions") or {}).get(RECEIVED)
+        self._fields = Received(dict(scope["headers"])) if fields is None else fields
         client = scope.get("client")
         self.client: str = client[0] if client else ""
         self.scheme: str = scope.get("scheme", "http")
@@ -59,8 +60,7 @@ class Request:
 
     def header(self, name: bytes) -> str:
         """The header's value (names in lower case), "" if it is absent."""
-        value = self._headers.get(name)
-        return "" if value is None else value.decode("latin-1").strip()
+        return self._fields.text(name)
 
     @property
     def host(self) -> str:
@@ -134,7 +134,9 @@ Answer: TypeAlias = Response | BlobResponse
 
 
 def split_host(authority: str) -> str:
-    """Host of `host`, `host:port` or `[v6]:port`, lower case, without a trailing dot."""
+    """Host of `host`, `host:port` or `[v6]:port`, lower case, without a trailing dot. A scheme in front of it does not count."""
+    if "://" in authority:
+        authority = authority.partition("://")[2]
     if authority.startswith("["):
         return authority[1:].partition("]")[0].lower()
     return authority.partition(":")[0].rstrip(".").lower()

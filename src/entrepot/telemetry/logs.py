@@ -15,7 +15,13 @@ import structlog
 from entrepot.config import Settings
 from entrepot.http.messages import CURRENT_REQUEST
 from entrepot.telemetry.masking import masked, masked_fields, masked_text
-from entrepot.telemetry.rendering import Render, render_console, render_json
+from entrepot.telemetry.rendering import (
+    AccessLine,
+    Render,
+    render_console,
+    render_json,
+    render_lines,
+)
 from entrepot.telemetry.writer import LineWriter
 
 LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -72,12 +78,12 @@ class Log:
             known["exception"] = masked(exception)
         self.emit(level, known)
 
-    def put(self, line: bytes) -> None:
+    def put(self, line: bytes | AccessLine) -> None:
         """Hand a line to the writer; before there is one, straight to standard error."""
         if self.writer is not None:
             self.writer.put(line)
         else:
-            os.write(2, line)
+            os.write(2, line if isinstance(line, bytes) else self.render(line))
 
     def close(self) -> None:
         """Write what waits."""
@@ -101,7 +107,8 @@ def open_log(level: str, *, process: str, console: bool = False, fd: int | None 
     LOG.process = process
     LOG.render = render_console if console else render_json
     LOG.set_level(level)
-    LOG.writer = LineWriter(sys.stderr.fileno() if fd is None else fd, _lost_line)
+    render = _render_for_people if console else render_lines
+    LOG.writer = LineWriter(sys.stderr.fileno() if fd is None else fd, _lost_line, render=render)
     atexit.unregister(LOG.close)
     atexit.register(LOG.close)
     structlog.configure(
@@ -115,6 +122,10 @@ def open_log(level: str, *, process: str, console: bool = False, fd: int | None 
     root.setLevel(logging.WARNING)  # libraries tell how they work at info
     logging.getLogger("entrepot").setLevel(logging.DEBUG)
     logging.captureWarnings(capture=True)
+
+
+def _render_for_people(lines: list[AccessLine]) -> bytes:
+    return b"".join(map(render_console, lines))
 
 
 def _lost_line(count: int) -> bytes:

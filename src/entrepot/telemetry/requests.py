@@ -1,5 +1,5 @@
 """Every answered request, once: counts, the access line, a span where traces are on. It runs on the event loop for each request, so it
-is short: one look-up by where, how and with what result, a few additions, one encoded line handed to the log's thread.
+is short: one look-up by where, how and with what result, a few additions, one line handed to the log's thread.
 """
 
 from bisect import bisect_left
@@ -147,7 +147,7 @@ class Telemetry:
             request.id,
             LOG.process,
         )
-        LOG.put(LOG.render(line))
+        LOG.put(line)
 
 
 def endpoint_of(path: bytes) -> tuple[str, str]:

@@ -3,6 +3,8 @@
 import json
 import logging
 import os
+import re
+import threading
 import time
 import warnings
 
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from entrepot.http.messages import CURRENT_REQUEST, Request
 from entrepot.model.access import Caller
 from entrepot.telemetry.logs import LOG
-from entrepot.telemetry.rendering import render_console, render_json
+from entrepot.telemetry.rendering import AccessLine, render_console, render_json, render_lines
 from entrepot.telemetry.writer import LineWriter
 
 
@@ -192,3 +194,45 @@ def test_a_reader_that_is_gone_is_no_error():
     os.close(writing)
 
     assert writer.lost == 0
+
+
+def access_line(path, agent="curl"):
+    words = ("2026-01-01T00:00:00.000Z", "info", "request", "GET")
+    numbers = (200, 5, 0, 0.25)
+    rest = ("::1", "registry.example", "somebody", agent, "0123", "test")
+    return AccessLine(*words, path, *numbers, *rest)
+
+
+@given(st.lists(st.text(), max_size=5))
+def test_lines_of_requests_encoded_together_are_those_encoded_alone(paths):
+    lines = [access_line(path) for path in paths]
+    assert render_lines(lines) == b"".join(map(render_json, lines))
+
+
+@pytest.mark.parametrize("console", [False, True])
+def test_lines_of_requests_keep_their_place_among_others(captured, console):
+    log = captured(console=console)
+    for number in range(6):
+        LOG.put(access_line(f"/a{number}\x7f\x85"))
+        if number % 3 == 0:
+            structlog.get_logger().info("between", path=f"/b{number}")
+
+    shown = re.findall(rb"/([ab]\d)", log.raw())
+    assert shown == [b"a0", b"b0", b"a1", b"a2", b"a3", b"b3", b"a4", b"a5"]
+
+
+def test_lines_of_requests_count_for_what_they_may_take():
+    reading, writing = os.pipe()
+    os.set_blocking(writing, True)
+    writer = LineWriter(writing, lambda count: b"lost %d\n" % count, most_bytes=10_000)
+    for number in range(200_000):
+        writer.put(access_line(f"/{number}"))
+        if writer.lost > 100:
+            break
+    assert writer.lost > 100
+    with os.fdopen(reading, "rb") as pipe:
+        draining = threading.Thread(target=pipe.read)
+        draining.start()
+        writer.close()
+        os.close(writing)
+        draining.join()

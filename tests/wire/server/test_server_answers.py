@@ -87,6 +87,7 @@ def test_the_scope_says_what_was_asked(serve: Serve):
         "http.response.zerocopysend",
         "entrepot.body_to_sink",
         "entrepot.whole_answer",
+        "entrepot.fields",
     }
 
 

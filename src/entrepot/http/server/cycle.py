@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Final
 
 from entrepot.http.bodies import EXTENSION, BodyTooLarge, ClientDisconnected, Event, Scope, Sink
-from entrepot.http.fields import WHOLE_ANSWER, Lines
+from entrepot.http.fields import RECEIVED, WHOLE_ANSWER, Lines
 from entrepot.http.server.body import RequestBody
 from entrepot.http.server.eager import begin
 from entrepot.http.server.request import Request
@@ -56,11 +56,12 @@ class Cycle:
         self.scope = self._make_scope()
 
     def _make_scope(self) -> Scope:
-        line, connection = self.request.line, self._connection
+        line, fields, connection = self.request.line, self.request.fields, self._connection
         extensions: dict[str, Any] = {
             "http.response.zerocopysend": {},
             EXTENSION: self.body_to_sink,
             WHOLE_ANSWER: self.answer_whole,
+            RECEIVED: fields.received,
         }
         return {
             "type": "http",
@@ -72,7 +73,7 @@ class Cycle:
             "raw_path": line.raw_path,
             "query_string": line.query,
             "root_path": "",
-            "headers": self.request.fields.pairs.copy(),
+            "headers": fields.pairs.copy(),
             "client": connection.client,
             "server": connection.address,
             "extensions": extensions,

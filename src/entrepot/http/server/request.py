@@ -16,12 +16,16 @@ from urllib.parse import unquote_to_bytes
 
 import httptools
 
+from entrepot.http.fields import Received
 from entrepot.http.server.limits import Limits
 
 _BLANK_LINE: Final = b"\r\n\r\n"
 _LONGEST_HOST: Final = 512
 _BLANK_LINES: Final = 8
-_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]*|\[[0-9A-Fa-fvV:.%]+\])(?::[0-9]*)?")
+# The scheme in front is wrong and what `tccli` sends over plain HTTP, and signs.
+_HOST: Final = re.compile(
+    rb"(?:https?://)?(?:[A-Za-z0-9._~!$&'()*+;=%-]*|\[[0-9A-Fa-fvV:.%]+\])(?::[0-9]*)?"
+)
 
 
 class BadRequest(Exception):
@@ -211,11 +215,12 @@ class Line:
 class Fields:
     """The header fields of a request: `pairs` in order, names in lower case. Requests of one connection may share them."""
 
-    __slots__ = ("by_name", "pairs")
+    __slots__ = ("by_name", "pairs", "received")
 
     def __init__(self, pairs: list[tuple[bytes, bytes]], by_name: dict[bytes, bytes]) -> None:
         self.pairs = pairs
         self.by_name = by_name
+        self.received = Received(by_name)
 
 
 class Request:
