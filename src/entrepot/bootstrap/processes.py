@@ -7,6 +7,7 @@ from typing import Final
 
 import uvloop
 
+import entrepot.bootstrap.lean  # noqa: F401  (before whatever logs)
 from entrepot.bootstrap.child import Link
 from entrepot.bootstrap.server import Sockets, serve
 from entrepot.bootstrap.worker import work
