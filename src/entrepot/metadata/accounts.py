@@ -61,6 +61,25 @@ def find_by_secret(
     return None if row is None else standing_of_account(row)
 
 
+def find_by_name(
+    conn: Connection, instance: InstanceId, username: str
+) -> tuple[AccountStanding, str] | None:
+    """The service account of this instance and name whose password somebody chose, with the password's hash."""
+    query = (
+        sa.select(*ACCOUNT_COLUMNS, accounts.c.password_hash)
+        .join_from(accounts, tenants)
+        .where(
+            accounts.c.instance_id == instance,
+            accounts.c.username == username,
+            accounts.c.kind == AccountKind.SERVICE.value,
+            accounts.c.password_hash.is_not(None),
+            accounts.c.deleted_at.is_(None),
+        )
+    )
+    row = conn.execute(query).first()
+    return None if row is None else (standing_of_account(row), row.password_hash)
+
+
 def find_user(
     conn: Connection, tenant: str | None, name: str
 ) -> tuple[UserStanding, str | None] | None:
@@ -140,6 +159,7 @@ class Account:
     description: str
     enabled: bool
     created_at: Micros
+    updated_at: Micros
     expires_at: Micros | None
     permissions: Mapping[NamespaceId, tuple[Permission, ...]]
 
@@ -158,6 +178,7 @@ class NewAccount:
     description: str = ""
     enabled: bool = True
     expires_at: Micros | None = None
+    password_hash: str | None = None  # where somebody chose the password
 
 
 def insert(conn: Connection, account: NewAccount) -> AccountId:
@@ -172,6 +193,7 @@ def insert(conn: Connection, account: NewAccount) -> AccountId:
             user_id=account.user,
             username=account.username,
             secret_sha256=account.secret_sha256,
+            password_hash=account.password_hash,
             description=account.description,
             enabled=account.enabled,
             created_at=now(conn),
@@ -217,7 +239,8 @@ def list_living(
 
 
 def update(conn: Connection, account: AccountId, **values: Any) -> None:
-    """Set columns: enabled, description, expires_at, secret_sha256, deleted_at."""
+    """Set columns: enabled, description, expires_at, secret_sha256, password_hash, deleted_at."""
+    values = {"updated_at": now(conn), **values}
     conn.execute(sa.update(accounts).where(accounts.c.id == account).values(**values))
 
 
@@ -324,6 +347,7 @@ def _account(row: Any, permissions: Mapping[NamespaceId, tuple[Permission, ...]]
         description=row.description,
         enabled=bool(row.enabled),
         created_at=Micros(row.created_at),
+        updated_at=Micros(row.updated_at or row.created_at),
         expires_at=None if row.expires_at is None else Micros(row.expires_at),
         permissions=permissions,
     )

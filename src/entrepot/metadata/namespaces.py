@@ -1,6 +1,6 @@
 """Namespaces and repositories: rows, by name, created on first push."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -54,6 +54,17 @@ def list_namespaces(
     if tenant is not None:
         query = query.where(namespaces.c.tenant_id == tenant)
     return [namespace_of(row) for row in conn.execute(query)]
+
+
+def names_of(conn: Connection, numbers: Iterable[NamespaceId]) -> dict[NamespaceId, str]:
+    """What these living namespaces are called."""
+    wanted, found = sorted(numbers), {}
+    for start in range(0, len(wanted), 400):
+        query = sa.select(namespaces.c.id, namespaces.c.name).where(
+            namespaces.c.id.in_(wanted[start : start + 400]), namespaces.c.deleted_at.is_(None)
+        )
+        found.update({NamespaceId(row.id): str(row.name) for row in conn.execute(query)})
+    return found
 
 
 def count_namespaces(conn: Connection, instance: InstanceId, tenant: TenantId | None) -> int:

@@ -600,6 +600,7 @@ accounts = Table(
     Column("description", sa.Text, nullable=False),
     Column("enabled", sa.Boolean, nullable=False),
     _at("created_at"),
+    _at("updated_at", nullable=True),
     _at("expires_at", nullable=True),
     _at("deleted_at", nullable=True),
     Index("ix_accounts_login", "instance_id", "username", "secret_sha256"),

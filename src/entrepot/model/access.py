@@ -17,6 +17,8 @@ class Permission(StrEnum):
     DELETE = "repository:delete"  # delete tags, manifests, blobs
     REPOSITORY_CREATE = "repository:create"  # also by a first push
     REPOSITORY_MANAGE = "repository:manage"  # change or delete the repository itself
+    CHART_PULL = "chart:pull"  # read charts of the classic repository
+    CHART_PUSH = "chart:push"
     CATALOG = "instance:catalog"  # list the repositories one may read
     INSTANCE_CREATE = "instance:create"
     INSTANCE_READ = "instance:read"

@@ -21,7 +21,7 @@ from entrepot.capabilities.access.secrets import (
 from entrepot.capabilities.access.state import AccessState
 from entrepot.metadata import access as standings
 from entrepot.metadata import accounts, audit, epochs
-from entrepot.metadata.access import UserStanding
+from entrepot.metadata.access import AccountStanding, UserStanding
 from entrepot.metadata.audit import AuditEntry, Outcome
 from entrepot.metadata.database import Connection, now
 from entrepot.model.access import AccountKind
@@ -126,6 +126,7 @@ def _look_up(
     epoch = epochs.current(conn)
     return (
         _by_account(conn, instance, attempt=attempt, epoch=epoch)
+        or _by_chosen_password(conn, instance, attempt.username, epoch)
         or _by_key(conn, sealer, attempt=attempt, epoch=epoch)
         or _by_password(conn, attempt.username, epoch)
     )
@@ -140,17 +141,10 @@ def _by_account(
     )
     if account is None or not account.is_good_at(Micros(now(conn))):
         return None
-    credential = Credential(CredentialKind.ACCOUNT, account.account, account.version)
     if account.kind is AccountKind.SERVICE:
-        caller = LoggedIn(
-            subject=f"account:{account.account}",
-            name=account.username,
-            tenant=account.tenant,
-            account=account.account,
-            credential=credential,
-            epoch=epoch,
-        )
+        caller = _as_robot(account, epoch)
         return _Candidate(caller, is_proven=True, expires_at=account.expires_at)
+    credential = Credential(CredentialKind.ACCOUNT, account.account, account.version)
     user = standings.user_standing(conn, account.user)
     if user is None or not user.is_active:
         return None
@@ -164,6 +158,17 @@ def _by_account(
         epoch=epoch,
     )
     return _Candidate(caller, is_proven=True, expires_at=account.expires_at)
+
+
+def _by_chosen_password(
+    conn: Connection, instance: Instance, username: str, epoch: int
+) -> _Candidate | None:
+    """A service account whose password somebody chose."""
+    found = accounts.find_by_name(conn, instance.id, username) if "$" in username else None
+    if found is None or not found[0].is_good_at(Micros(now(conn))):
+        return None
+    account, stored = found
+    return _Candidate(_as_robot(account, epoch), stored=stored, expires_at=account.expires_at)
 
 
 def _by_key(conn: Connection, sealer: Sealer, *, attempt: Attempt, epoch: int) -> _Candidate | None:
@@ -202,6 +207,17 @@ def _by_password(conn: Connection, username: str, epoch: int) -> _Candidate:
     credential = Credential(CredentialKind.USER, user.user, user.credential_version)
     caller = _as_user(user, credential, epoch)
     return _Candidate(caller, stored=stored if user.is_active else None)
+
+
+def _as_robot(account: AccountStanding, epoch: int) -> LoggedIn:
+    return LoggedIn(
+        subject=f"account:{account.account}",
+        name=account.username,
+        tenant=account.tenant,
+        account=account.account,
+        credential=Credential(CredentialKind.ACCOUNT, account.account, account.version),
+        epoch=epoch,
+    )
 
 
 def _as_user(user: UserStanding, credential: Credential, epoch: int) -> LoggedIn:

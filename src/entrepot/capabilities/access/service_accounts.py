@@ -36,9 +36,20 @@ from entrepot.model.tenancy import Instance
 
 PREFIX: Final = "tcr$"
 # What a service account may be given; the rest is for people.
-ACTIONS: Final = (Permission.PULL, Permission.PUSH, Permission.REPOSITORY_CREATE)
+ACTIONS: Final = (
+    Permission.PULL,
+    Permission.PUSH,
+    Permission.REPOSITORY_CREATE,
+    Permission.CHART_PULL,
+    Permission.CHART_PUSH,
+)
 _NAME: Final = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 _NAME_RULE: Final = "1 to 255 lower-case letters and digits, single . _ or - inside"
+
+_CHOSEN: Final = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])[!-~]{8,20}")
+_CHOSEN_RULE: Final = (
+    "8 to 20 characters, at least one each of upper-case letters, lower-case letters, digits"
+)
 
 Permissions = Mapping[str, Sequence[Permission]]  # by namespace's name
 
@@ -71,10 +82,20 @@ class ModifyServiceAccount:
 
 @dataclass(frozen=True, slots=True)
 class NamedServiceAccount:
-    """One service account, to be deleted or given a new password."""
+    """One service account, to be deleted or given a new random password."""
 
     instance: Instance
     name: str
+    tenant: TenantId | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ChosenPassword:
+    """A service account and the password somebody chose for it. Never printed."""
+
+    instance: Instance
+    name: str
+    password: str
     tenant: TenantId | None = None
 
 
@@ -170,11 +191,30 @@ async def renew_service_account(
 
     def change(conn: Connection) -> Account:
         account = _get(ctx, conn, caller=caller, command=command)
-        accounts.update(conn, account.id, secret_sha256=fingerprint(secret))
+        accounts.update(conn, account.id, secret_sha256=fingerprint(secret), password_hash=None)
         _changed(ctx, conn, caller=caller, account=account, verb="renew")
         return account
 
     return MadeAccount(await ctx.access.change(change), secret)
+
+
+async def choose_password(ctx: Context, caller: Caller, command: ChosenPassword) -> MadeAccount:
+    """Give it the password; the old one and its bearer tokens end. Raises AccountUnknown, Forbidden, ValueInvalid, RateLimited."""
+    if not _CHOSEN.fullmatch(command.password):
+        raise ValueInvalid("password", _CHOSEN_RULE)
+    hashed = await ctx.access.passwords.hash(command.password)
+    nobody_knows = new_secret()  # its fingerprint tells this password from the one before
+
+    def change(conn: Connection) -> Account:
+        named = NamedServiceAccount(command.instance, command.name, command.tenant)
+        account = _get(ctx, conn, caller=caller, command=named)
+        accounts.update(
+            conn, account.id, secret_sha256=fingerprint(nobody_knows), password_hash=hashed
+        )
+        _changed(ctx, conn, caller=caller, account=account, verb="renew")
+        return account
+
+    return MadeAccount(await ctx.access.change(change), command.password)
 
 
 async def delete_service_account(

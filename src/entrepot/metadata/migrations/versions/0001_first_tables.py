@@ -448,6 +448,7 @@ def upgrade() -> None:
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("created_at", types.Micros(), nullable=False),
+        sa.Column("updated_at", types.Micros(), nullable=True),
         sa.Column("expires_at", types.Micros(), nullable=True),
         sa.Column("deleted_at", types.Micros(), nullable=True),
         sa.ForeignKeyConstraint(
