@@ -3,12 +3,14 @@
 `Operation[C, R]` is checked by mypy: the request's `to_command` gives what the use case takes, the response's `of` takes what it gives.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from entrepot.capabilities.access.callers import LoggedIn
 from entrepot.capabilities.context import Context
+from entrepot.model.errors import RegistryError
 from entrepot.model.identities import Region
 from entrepot.model.ids import TenantId
 from entrepot.model.tenancy import Instance
@@ -74,7 +76,8 @@ class Operation(Generic[C, R]):
     """One row.
 
     `changes`: whether it may change anything. `needs_running`: whether the instance it names must be running.
-    `ignores`: parameters that clients send and nothing here depends on, by name.
+    `ignores`: parameters that clients send and nothing here depends on, by name. `codes`: where an error means something else here than
+    everywhere.
     """
 
     name: str
@@ -85,3 +88,4 @@ class Operation(Generic[C, R]):
     needs_running: bool = True
     is_documented: bool = True
     ignores: frozenset[str] = frozenset()
+    codes: Mapping[type[RegistryError], str] = MappingProxyType({})

@@ -4,6 +4,7 @@ An answer carries the first of them that the action's page lists, or the common 
 says what it does not document. Errors without a row take their parent's; a test walks them all.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from entrepot.capabilities.instances.requested import RegionUnknown
@@ -78,20 +79,29 @@ _SIGNING: Final = {
 }
 
 
-def code_of(kind: type[RegistryError], action: str) -> str:
-    """What the action answers for an error of that kind."""
+_NO_CODES: Final[Mapping[type[RegistryError], str]] = {}
+
+
+def code_of(
+    kind: type[RegistryError], action: str, own: Mapping[type[RegistryError], str] = _NO_CODES
+) -> str:
+    """What the action answers for an error of that kind. `own`: the action's own word for it."""
     entry = BOOK.get(action)
     listed = COMMON if entry is None else COMMON | entry.codes
     for ancestor in kind.__mro__:
+        if ancestor in own:
+            return own[ancestor]
         for code in CODES.get(ancestor, ()):
             if code in listed:
                 return code
     return "InternalError"
 
 
-def refusal_of(error: RegistryError, action: str) -> Refusal:
+def refusal_of(
+    error: RegistryError, action: str, own: Mapping[type[RegistryError], str] = _NO_CODES
+) -> Refusal:
     """The answer for an error of a use case."""
-    return Refusal(code_of(type(error), action), str(error))
+    return Refusal(code_of(type(error), action, own), str(error))
 
 
 def refusal_of_signing(error: SigningError) -> Refusal:

@@ -5,14 +5,19 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from entrepot.dialects.operation import Operation
-from entrepot.dialects.tcr import images, namespaces
+from entrepot.dialects.tcr import images, namespaces, service_accounts, tokens
 from entrepot.dialects.tcr.book import BOOK, WITHDRAWN
 
 VERSION: Final = "2019-09-24"
 TABLE: Final[Mapping[str, Operation[Any, Any]]] = MappingProxyType(
     {
         operation.name: operation
-        for category in (namespaces.OPERATIONS, images.OPERATIONS)
+        for category in (
+            namespaces.OPERATIONS,
+            images.OPERATIONS,
+            tokens.OPERATIONS,
+            service_accounts.OPERATIONS,
+        )
         for operation in category
     }
 )

@@ -73,7 +73,8 @@ class Tcr:
         except RegistryError as error:
             if isinstance(error, Unavailable):
                 _log.warning("unavailable", request_id=request_id, error=str(error))
-            raise refusal_of(error, claim.action) from error
+            own = TABLE[claim.action].codes if claim.action in TABLE else {}
+            raise refusal_of(error, claim.action, own) from error
         except Refusal:
             raise
         except Exception as error:
