@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from entrepot.capabilities.access import expiring, outdated
 from entrepot.capabilities.context import Context
-from entrepot.capabilities.instances import entries, links
+from entrepot.capabilities.instances import deploying, editions, entries, links, removing
 from entrepot.capabilities.operations import (
     auditing,
     collector,
@@ -45,6 +45,12 @@ def make_duties(ctx: Context) -> Duties:
         scrub.scrub_handler(ctx),
         reconcile.reconcile_handler(ctx),
         daily.PLAN_HANDLER,
+        deploying.deploy_handler(ctx),
+        deploying.change_handler(ctx),
+        deploying.resume_handler(ctx),
+        deploying.expire_handler(ctx),
+        removing.delete_handler(ctx),
+        editions.limits_handler(ctx),
         entries.open_entry_handler(ctx),
         links.move_link_handler(ctx),
     )
@@ -58,5 +64,8 @@ def make_duties(ctx: Context) -> Duties:
         expiry.expire_watch(ctx),
         scrub.scrub_watch(ctx),
         daily.PLAN_WATCH,
+        deploying.RESUME_WATCH,
+        deploying.expire_watch(ctx),
+        editions.limits_watch(ctx),
     )
     return Duties({handler.kind: handler for handler in handlers}, watches)

@@ -12,11 +12,13 @@ from sqlalchemy import Connection
 from entrepot.metadata.database import now
 from entrepot.metadata.entries import allow_everybody, load_rules
 from entrepot.metadata.schema import accounts, instance_hosts, instances, namespaces, regions
+from entrepot.model.certificates import DomainStatus
 from entrepot.model.ids import InstanceId, Micros, TenantId
 from entrepot.model.network_access import EntryRules, EntryStatus
-from entrepot.model.tenancy import Instance, InstanceKind
+from entrepot.model.tenancy import Instance, InstanceKind, InstanceStatus
 
 _ALPHABET: Final = string.ascii_lowercase + string.digits
+_SERVING: Final = tuple(status.value for status in InstanceStatus if status.is_serving)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,9 @@ def insert_instance(
     edition: str = "",
     is_default: bool = False,
     entry: EntryStatus = EntryStatus.OPENED,
+    status: InstanceStatus = InstanceStatus.RUNNING,
+    facts: Mapping[str, Any] | None = None,
+    expires_at: Micros | None = None,
 ) -> Instance:
     """A new instance with a public id of its own. The name is unique among the living. An entry that is opened lets everybody in."""
     values = {
@@ -51,9 +56,12 @@ def insert_instance(
         "is_default": is_default,
         "edition": edition,
         "public_entry": entry.value,
+        "status": status.value,
+        "facts": dict(facts or {}),
+        "expires_at": expires_at,
         "created_at": now(conn),
     }
-    made = _instance_of(
+    made = instance_of(
         conn.execute(sa.insert(instances).values(**values).returning(instances)).one()
     )
     if kind is InstanceKind.DEDICATED and entry is EntryStatus.OPENED:
@@ -80,6 +88,11 @@ def get_instance(conn: Connection, instance: InstanceId) -> Instance | None:
     return _one(conn, instances.c.id == instance)
 
 
+def public_id_of(conn: Connection, instance: InstanceId) -> str | None:
+    """Its public id, living or not; None if there never was one."""
+    return conn.execute(sa.select(instances.c.public_id).where(instances.c.id == instance)).scalar()
+
+
 def default_instance(conn: Connection) -> Instance | None:
     """The instance of bare addresses; None before the first start."""
     return _one(conn, instances.c.is_default)
@@ -92,7 +105,7 @@ def list_instances(conn: Connection, tenant: TenantId | None = None) -> list[Ins
         query = query.where(
             sa.or_(instances.c.tenant_id == tenant, instances.c.tenant_id.is_(None))
         )
-    return [_instance_of(row) for row in conn.execute(query)]
+    return [instance_of(row) for row in conn.execute(query)]
 
 
 def has_namespaces(conn: Connection, instance: InstanceId) -> bool:
@@ -113,7 +126,11 @@ def tombstone_instance(conn: Connection, instance: InstanceId, at: Micros) -> No
         .where(accounts.c.instance_id == instance, accounts.c.deleted_at.is_(None))
         .values(deleted_at=at)
     )
-    conn.execute(sa.update(instances).where(instances.c.id == instance).values(deleted_at=at))
+    conn.execute(
+        sa.update(instances)
+        .where(instances.c.id == instance)
+        .values(deleted_at=at, status=InstanceStatus.DELETED.value)
+    )
 
 
 # -- hosts ------------------------------------------------------------------------------------------------------------
@@ -151,17 +168,18 @@ def list_hosts(conn: Connection, instance: InstanceId) -> list[str]:
 
 
 def load_hosts(conn: Connection) -> Hosts | None:
-    """Everything the routing table needs; None before the first start."""
+    """Everything the routing table needs; None before the first start. Instances that do not serve have no names there."""
     query = (
         sa.select(instances, regions.c.name.label("region"))
         .join(regions, regions.c.id == instances.c.region_id)
-        .where(instances.c.deleted_at.is_(None))
+        .where(instances.c.deleted_at.is_(None), instances.c.status.in_(_SERVING))
     )
-    living = {row.id: (_instance_of(row), row.region) for row in conn.execute(query)}
+    living = {row.id: (instance_of(row), row.region) for row in conn.execute(query)}
     default = next((instance for instance, _ in living.values() if instance.is_default), None)
     if default is None:
         return None
-    rows = conn.execute(sa.select(instance_hosts.c.host, instance_hosts.c.instance_id))
+    names = sa.select(instance_hosts.c.host, instance_hosts.c.instance_id)
+    rows = conn.execute(names.where(instance_hosts.c.status == DomainStatus.READY.value))
     return Hosts(
         default=default,
         by_name={instance.name: instance for instance, _ in living.values()},
@@ -178,10 +196,11 @@ def load_hosts(conn: Connection) -> Hosts | None:
 def _one(conn: Connection, which: sa.ColumnElement[bool]) -> Instance | None:
     query = sa.select(instances).where(which, instances.c.deleted_at.is_(None))
     row = conn.execute(query).first()
-    return None if row is None else _instance_of(row)
+    return None if row is None else instance_of(row)
 
 
-def _instance_of(row: Any) -> Instance:
+def instance_of(row: Any) -> Instance:
+    """The record of an instances row."""
     return Instance(
         id=InstanceId(row.id),
         public_id=row.public_id,
@@ -189,4 +208,5 @@ def _instance_of(row: Any) -> Instance:
         tenant=None if row.tenant_id is None else TenantId(row.tenant_id),
         name=row.name,
         is_default=bool(row.is_default),
+        status=InstanceStatus(row.status),
     )

@@ -4,7 +4,7 @@ What a worker does with tasks (claim, heartbeat, finish) is in `leases.py`, what
 start by the clock in `schedules.py`. Every function is for use inside `db.write`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -176,6 +176,15 @@ def held_by(task: Task) -> tuple[sa.ColumnElement[bool], ...]:
 def lease_name(task: Task) -> str:
     """How LeaseLost names it."""
     return f"task {task.id}"
+
+
+def unfinished(conn: Connection, targets: Collection[str]) -> set[tuple[str, str]]:
+    """Kind and target of every task on one of the targets that is waiting or running."""
+    query = sa.select(tasks.c.kind, tasks.c.target).where(
+        tasks.c.status.in_((Status.PENDING.value, Status.RUNNING.value)),
+        tasks.c.target.in_(list(targets)),
+    )
+    return {(row.kind, row.target) for row in conn.execute(query)}
 
 
 def cancel_task(conn: Connection, task: TaskId) -> Status:

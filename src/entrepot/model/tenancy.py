@@ -17,6 +17,25 @@ class InstanceKind(StrEnum):
     DEDICATED = "dedicated"
 
 
+class InstanceStatus(StrEnum):
+    """Where an instance is in its life. `model.instances.MOVES` has the ways between them."""
+
+    PENDING = "pending"  # asked for
+    DEPLOYING = "deploying"
+    RUNNING = "running"
+    CHANGING = "changing"  # its edition; it serves meanwhile
+    CREATE_FAILED = "create_failed"
+    ISOLATED = "isolated"  # its end has come and is enforced; renewing lets it run again
+    DELETING = "deleting"
+    DELETE_FAILED = "delete_failed"  # deleting may be asked for again
+    DELETED = "deleted"  # gone, or only its content is kept
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether its content can be reached."""
+        return self in (InstanceStatus.RUNNING, InstanceStatus.CHANGING)
+
+
 @dataclass(frozen=True, slots=True)
 class Tenant:
     """An account: Tencent's UIN, Huawei's domain."""
@@ -40,6 +59,7 @@ class Instance:
     tenant: TenantId | None
     name: str
     is_default: bool
+    status: InstanceStatus = InstanceStatus.RUNNING
 
 
 @dataclass(frozen=True, slots=True)

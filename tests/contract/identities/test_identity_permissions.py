@@ -73,17 +73,34 @@ from entrepot.capabilities.access.identities.users import (
     set_password,
     set_role,
 )
-from entrepot.capabilities.instances.instances import (
-    CreateInstance,
-    InstanceHost,
-    NamedInstance,
-    add_host,
-    create_instance,
+from entrepot.capabilities.instances.buckets import (
+    RestoreBucket,
+    list_buckets,
+    purge_bucket,
+    restore_bucket,
+)
+from entrepot.capabilities.instances.changing import (
+    DeleteInstance,
+    ModifyInstance,
+    RenewInstance,
     delete_instance,
+    modify_instance,
+    renew_instance,
+)
+from entrepot.capabilities.instances.creating import CreateInstance, create_instance
+from entrepot.capabilities.instances.describing import (
+    ListInstances,
+    describe_instances,
+    get_instance,
+)
+from entrepot.capabilities.instances.instances import (
+    InstanceHost,
+    add_host,
     list_instances,
     remove_host,
 )
 from entrepot.capabilities.instances.limits import SetQuota, Subject, set_quota, show_quota
+from entrepot.capabilities.instances.managed import OfInstance
 from entrepot.capabilities.instances.namespaces import (
     CreateNamespace,
     ModifyNamespace,
@@ -93,16 +110,19 @@ from entrepot.capabilities.instances.namespaces import (
     get_namespace,
     modify_namespace,
 )
+from entrepot.capabilities.instances.naming import CheckName, check_name
 from entrepot.model.access import ANONYMOUS, Level, Role
 from entrepot.model.errors import Forbidden, RegistryError, Unauthenticated
+from entrepot.model.instances import Content
 
 NOTHING = json.dumps({"statements": []})
 DEPLOYMENT = {  # only who runs the deployment
     "create_tenant": lambda w, c: (create_tenant, CreateTenant("new", password="long enough")),
     "list_tenants": lambda w, c: (list_tenants, ListTenants()),
     "delete_tenant": lambda w, c: (delete_tenant, c.acme.id),
-    "create_instance": lambda w, c: (create_instance, CreateInstance(c.acme.id, "acme-own")),
-    "delete_instance": lambda w, c: (delete_instance, NamedInstance("acme-here")),
+    "list_buckets": lambda w, c: (list_buckets,),
+    "restore_bucket": lambda w, c: (restore_bucket, RestoreBucket(w.bucket)),
+    "purge_bucket": lambda w, c: (purge_bucket, w.rest),
     "add_host": lambda w, c: (add_host, InstanceHost("acme-here", "registry.test")),
     "remove_host": lambda w, c: (remove_host, InstanceHost("acme-here", "acme.test")),
     "list_all_instances": lambda w, c: (list_instances,),
@@ -146,6 +166,9 @@ TENANT = {  # the tenant's administrators
         ModifyNamespace(NamedNamespace(w.shared.id, "team"), is_public=True),
     ),
     "delete_namespace": lambda w, c: (delete_namespace, NamedNamespace(w.shared.id, "team")),
+    "check_name": lambda w, c: (check_name, CheckName("acme-two", c.acme.id)),
+    "describe_instances": lambda w, c: (describe_instances, ListInstances(tenant=c.acme.id)),
+    "get_instance": lambda w, c: (get_instance, OfInstance(w.here.id, c.acme.id)),
     "set_grant": lambda w, c: (
         set_grant,
         SetGrant(Target(w.shared.id, "team"), "member", Level.READ),
@@ -153,12 +176,26 @@ TENANT = {  # the tenant's administrators
     "list_grants": lambda w, c: (list_grants, Target(w.shared.id, "team")),
     "remove_grant": lambda w, c: (remove_grant, RemoveGrant(Target(w.shared.id, "team"), "other")),
 }
+INSTANCES = {  # the tenant's administrators, and who runs the deployment
+    "create_instance": lambda w, c: (create_instance, CreateInstance(c.acme.id, "acme-new")),
+    "modify_instance": lambda w, c: (
+        modify_instance,
+        ModifyInstance(w.here.id, c.acme.id, is_protected=False),
+    ),
+    "renew_instance": lambda w, c: (renew_instance, RenewInstance(w.here.id, None, c.acme.id)),
+    "delete_instance": lambda w, c: (delete_instance, DeleteInstance(w.here.id, c.acme.id)),
+}
 EVERYBODY = {  # every user of the tenant, and who runs the deployment
     "get_tenant": lambda w, c: (get_tenant, "acme"),
     "list_projects": lambda w, c: (list_projects, c.acme.id),
 }
 # What others still need is deleted last.
-LAST = {name: 1 for table in (DEPLOYMENT, TENANT) for name in table if name.startswith("delete")}
+LAST = {
+    name: 1
+    for table in (DEPLOYMENT, TENANT, INSTANCES)
+    for name in table
+    if name.startswith("delete")
+}
 LAST |= dict.fromkeys(("delete_user", "delete_tenant", "delete_namespace"), 2)
 NOBODY = ("disabled", "stranger", "outdated", "anonymous")
 
@@ -179,10 +216,22 @@ def furnished(world, cast):
     world.run(attach_policy, op, AttachPolicy(acme.id, "rules", user="other"))
     world.run(create_namespace, op, CreateNamespace(world.shared.id, acme.id, "team"))
     world.run(set_grant, op, SetGrant(Target(world.shared.id, "team"), "other", Level.EDIT))
-    world.run(create_instance, op, CreateInstance(acme.id, "acme-here"))
+    world.here = world.run(create_instance, op, CreateInstance(acme.id, "acme-here", at_once=True))
     world.run(add_host, op, InstanceHost("acme-here", "acme.test"))
     world.key = world.run(create_key, op, KeysOf(acme.id, "other")).key.access_key_id
+    world.bucket = kept(world, acme, "acme-kept")
+    world.rest = kept(world, acme, "acme-rest")
     return world
+
+
+def kept(world, tenant, name):
+    """The id of a deleted instance whose content is kept."""
+    op = world.operator
+    made = world.run(create_instance, op, CreateInstance(tenant.id, name, at_once=True))
+    world.run(create_namespace, op, CreateNamespace(made.id, tenant.id, "team"))
+    command = DeleteInstance(made.id, content=Content.KEEP, at_once=True)
+    world.run(delete_instance, op, command)
+    return made.public_id
 
 
 def callers(cast):
@@ -217,6 +266,9 @@ def error_of(world, caller, call):
         pytest.param(DEPLOYMENT, ("root",), id="deployment"),
         pytest.param(TENANT, ("owner",), id="tenant-owner"),
         pytest.param(TENANT, ("admin",), id="tenant-administrator"),
+        pytest.param(INSTANCES, ("owner",), id="instances-owner"),
+        pytest.param(INSTANCES, ("admin",), id="instances-administrator"),
+        pytest.param(INSTANCES, ("root",), id="instances-operator"),
         pytest.param(EVERYBODY, ("member", "owner", "root"), id="everybody"),
     ],
 )
@@ -225,6 +277,8 @@ def test_who_may_do_it_and_nobody_else(furnished, cast, table, may):
     refused = {*NOBODY, *((set(everybody) - set(may)) - {"owner", "admin"})}
     if table is DEPLOYMENT:
         refused |= {"owner", "admin"}
+    elif table is INSTANCES:
+        refused = {*NOBODY, "member"}
     elif table is EVERYBODY:
         refused = set(NOBODY)
     for name in sorted(refused):

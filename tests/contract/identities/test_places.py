@@ -15,13 +15,12 @@ from entrepot.capabilities.access.identities.grants import (
     set_grant,
 )
 from entrepot.capabilities.access.identities.tenants import delete_tenant
+from entrepot.capabilities.instances.changing import DeleteInstance, delete_instance
+from entrepot.capabilities.instances.creating import CreateInstance, create_instance
 from entrepot.capabilities.instances.instances import (
-    CreateInstance,
     InstanceHost,
     NamedInstance,
     add_host,
-    create_instance,
-    delete_instance,
     find_instance,
     list_instances,
     read_host_table,
@@ -63,6 +62,8 @@ from entrepot.model.errors import (
 )
 from entrepot.model.events import EventKind
 from entrepot.model.identities import GrantUnknown, HostUnknown
+from entrepot.model.instances import NameReserved
+from entrepot.model.network_access import EntryStatus
 
 SUFFIX = "entrepot.localhost"
 
@@ -262,6 +263,7 @@ def test_quotas_show_limits_and_what_is_used(world, cast):
     shown = world.run(show_quota, cast.root, subject)
 
     assert shown == [
+        QuotaShown("instances", 20, 0, is_default=True),
         QuotaShown("namespaces", 5, 1, is_default=True),
         QuotaShown("repositories", None, 0, is_default=True),
         QuotaShown("bytes", 1000, 0, is_default=False),
@@ -302,7 +304,13 @@ def hosts(world) -> HostTable:
 
 
 def own(world, tenant, name="acme-own"):
-    return world.run(create_instance, world.operator, CreateInstance(tenant.id, name))
+    command = CreateInstance(tenant.id, name, entry=EntryStatus.OPENED, at_once=True)
+    return world.run(create_instance, world.operator, command)
+
+
+def end(world, instance):
+    command = DeleteInstance(instance.id, at_once=True)
+    world.run(delete_instance, world.operator, command)
 
 
 def test_a_new_instance_answers_under_its_name_until_it_is_deleted(world, cast):
@@ -317,7 +325,7 @@ def test_a_new_instance_answers_under_its_name_until_it_is_deleted(world, cast):
     assert table.resolve("localhost") == (HostKind.DEFAULT, world.shared)
     assert table.resolve(f"swr.here-1.{SUFFIX}") == (HostKind.INSTANCE, world.shared)
     before = world.epoch(epochs.ROUTING)
-    world.run(delete_instance, world.operator, NamedInstance(made.public_id))
+    end(world, made)
     assert world.epoch(epochs.ROUTING) > before
     assert hosts(world).resolve(f"acme-own.{SUFFIX}") == (HostKind.UNKNOWN, None)
 
@@ -333,7 +341,7 @@ def test_further_hosts_are_one_instances_each(world, cast):
     with pytest.raises(HostUnknown):
         world.run(remove_host, world.operator, InstanceHost("acme-two", "registry.example"))
 
-    world.run(delete_instance, world.operator, NamedInstance("acme-own"))
+    end(world, made)
     world.run(add_host, world.operator, InstanceHost("acme-two", "registry.example"))
     assert hosts(world).resolve("registry.example") == (HostKind.INSTANCE, other)
     world.run(remove_host, world.operator, InstanceHost("acme-two", "registry.example"))
@@ -348,7 +356,7 @@ def test_names_that_mean_something_else_already_are_no_further_hosts(world, cast
         world.run(add_host, world.operator, InstanceHost("acme-own", host))
 
 
-@pytest.mark.parametrize("name", ["tcr", "Acme", "acme-", "a--b12", "1acme", "a" * 51])
+@pytest.mark.parametrize("name", ["tcr", "Acm", "acme-", "a--b12", "acmé-own", "a_b-c", "a" * 51])
 def test_instance_names_are_host_labels(world, cast, name):
     with pytest.raises(NameInvalid):
         own(world, cast.acme, name)
@@ -356,8 +364,11 @@ def test_instance_names_are_host_labels(world, cast, name):
 
 def test_service_names_and_taken_names_are_refused(world, cast):
     own(world, cast.acme)
-    for name in ("acme-own", "swr-api", "console", world.shared.name):
+    for name in ("acme-own", "Acme-Own"):
         with pytest.raises(NameTaken):
+            own(world, cast.acme, name)
+    for name in ("swr-api", "console", "admin", "tcr-abcd1234", world.shared.name):
+        with pytest.raises(NameReserved):
             own(world, cast.acme, name)
 
 
@@ -384,12 +395,12 @@ def test_dedicated_instances_have_namespaces_without_a_default_limit(world, cast
         world.run(create_namespace, cast.owner, command)
 
     with pytest.raises(NotEmpty):
-        world.run(delete_instance, world.operator, NamedInstance("acme-own"))
+        end(world, made)
 
 
 def test_the_shared_instance_stays(world):
     with pytest.raises(Protected):
-        world.run(delete_instance, world.operator, NamedInstance(world.shared.name))
+        end(world, world.shared)
 
 
 def test_a_deleted_tenant_takes_its_instances_along(world, cast):

@@ -1,44 +1,23 @@
 """Instances: a region's shared one, tenants' dedicated ones, and the host names they answer at."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.operations.trail import change, note
 from entrepot.config import HostName, Settings
 from entrepot.metadata import epochs, instances, tenants
-from entrepot.metadata.database import Connection, now
+from entrepot.metadata.database import Connection
 from entrepot.model.access import Caller, Permission, Resource
 from entrepot.model.errors import (
     InstanceUnknown,
     NameTaken,
-    NotEmpty,
-    Protected,
-    TenantUnknown,
     ValueInvalid,
 )
 from entrepot.model.identities import HostUnknown, Region
-from entrepot.model.ids import InstanceId, Micros, TenantId
-from entrepot.model.tenancy import Instance, InstanceKind, NameRule
-
-INSTANCE_NAME: Final = NameRule(
-    re.compile(r"[a-z](?:-?[a-z0-9])*"),
-    5,
-    50,
-    "5 to 50 lower-case letters and digits, single - inside, a letter first",
-)
-# First labels that the deployment's own services have under the suffix (DESIGN section 2).
-SERVICE_LABELS: Final = frozenset({"tcr", "tag", "iam", "swr", "swr-api", "console", "localhost"})
-
-
-@dataclass(frozen=True, slots=True)
-class CreateInstance:
-    """A dedicated instance of the tenant; it answers at `<name>.<suffix>`."""
-
-    tenant: TenantId
-    name: str
+from entrepot.model.ids import InstanceId, TenantId
+from entrepot.model.instances import InstanceNotRunning
+from entrepot.model.tenancy import Instance, InstanceKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +94,18 @@ async def find_instance(ctx: Context, caller: Caller, command: NamedInstance) ->
 
 
 def instance_for(conn: Connection, instance: InstanceId, tenant: TenantId) -> Instance:
-    """The instance, if the tenant sees it: shared ones, and its own. Raises InstanceUnknown."""
+    """The instance, if the tenant sees it (shared ones, and its own) and it runs. Raises InstanceUnknown, InstanceNotRunning."""
     found = instances.get_instance(conn, instance)
     if found is None or not _is_seen(found, tenant):
         raise InstanceUnknown(str(instance))
-    return found
+    return running(found)
+
+
+def running(instance: Instance) -> Instance:
+    """The instance as it was read, if its content can be reached. Raises InstanceNotRunning."""
+    if not instance.status.is_serving:
+        raise InstanceNotRunning(instance.name, instance.status)
+    return instance
 
 
 def _is_seen(instance: Instance, tenant: TenantId | None) -> bool:
@@ -163,50 +149,6 @@ def found_shared_instance(conn: Connection, region: Region) -> Instance:
         region=region.id,
         is_default=region.is_default,
     )
-
-
-async def create_instance(ctx: Context, caller: Caller, command: CreateInstance) -> Instance:
-    """A dedicated instance in the default region. Raises Denied, TenantUnknown, NameInvalid, NameTaken."""
-    INSTANCE_NAME.check(command.name)
-
-    def write(conn: Connection) -> Instance:
-        _require(ctx, conn, caller)
-        if tenants.get_tenant(conn, command.tenant) is None:
-            raise TenantUnknown(str(command.tenant))
-        if (
-            command.name in SERVICE_LABELS
-            or instances.find_instance(conn, command.name) is not None
-        ):
-            raise NameTaken(command.name)
-        region = tenants.list_regions(conn)[0]
-        instance = instances.insert_instance(
-            conn,
-            InstanceKind.DEDICATED,
-            command.name,
-            tenant=command.tenant,
-            region=region.id,
-            edition="basic",
-        )
-        _routes_changed(ctx, conn, caller, "instance.create", instance=instance)
-        return instance
-
-    return await change(ctx, caller, "instance.create", write)
-
-
-async def delete_instance(ctx: Context, caller: Caller, command: NamedInstance) -> None:
-    """Delete an empty dedicated instance with its tokens and service accounts. Raises Denied, InstanceUnknown, Protected, NotEmpty."""
-
-    def write(conn: Connection) -> None:
-        instance = _managed(ctx, conn, caller, command.name)
-        if instance.tenant is None:
-            raise Protected(instance.name)
-        if instances.has_namespaces(conn, instance.id):
-            raise NotEmpty(instance.name)
-        instances.tombstone_instance(conn, instance.id, Micros(now(conn)))
-        ctx.access.raise_epoch(conn, epochs.of_tenant(instance.tenant))
-        _routes_changed(ctx, conn, caller, "instance.delete", instance=instance)
-
-    await change(ctx, caller, "instance.delete", write)
 
 
 async def add_host(ctx: Context, caller: Caller, command: InstanceHost) -> str:

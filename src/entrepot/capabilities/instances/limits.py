@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from entrepot.capabilities.context import Context
-from entrepot.capabilities.instances.quotas import RESOURCES, SUBJECTS
+from entrepot.capabilities.instances.quotas import EDITION, RESOURCES, SUBJECTS
 from entrepot.capabilities.operations.trail import change, note
-from entrepot.metadata import instances, namespaces, quotas, tenants
+from entrepot.metadata import instance_details, instances, namespaces, quotas, tenants
 from entrepot.metadata.database import Connection
 from entrepot.model.access import Caller, Permission, Resource
 from entrepot.model.errors import (
@@ -19,7 +19,7 @@ from entrepot.model.ids import InstanceId, TenantId
 _MAX_LIMIT = 2**63 - 1
 # Which limits mean something where: `tags` counts in one repository, a namespace has no namespaces.
 _MEANINGFUL = {
-    "tenant": ("namespaces", "repositories", "bytes"),
+    "tenant": ("instances", "namespaces", "repositories", "bytes"),
     "instance": ("namespaces", "repositories", "bytes"),
     "namespace": ("repositories", "tags", "bytes"),
 }
@@ -88,10 +88,14 @@ async def show_quota(ctx: Context, caller: Caller, subject: Subject) -> list[Quo
     def read(conn: Connection) -> list[QuotaShown]:
         number = _number(ctx, conn, caller, subject)
         limits = quotas.limits_of(conn, subject.kind, number)
+        by_edition = quotas.limits_of(conn, EDITION, number) if subject.kind == "instance" else {}
         return [
             QuotaShown(
                 resource,
-                limits.get(resource, _default(ctx, subject.kind, resource)),
+                limits.get(
+                    resource,
+                    by_edition.get(resource, _default(ctx, subject.kind, resource)),
+                ),
                 _used(conn, subject.kind, number, resource),
                 is_default=resource not in limits,
             )
@@ -102,9 +106,11 @@ async def show_quota(ctx: Context, caller: Caller, subject: Subject) -> list[Quo
 
 
 def _default(ctx: Context, kind: str, resource: str) -> int | None:
-    """SWR organizations a tenant in the shared instance; nothing else is limited by default."""
+    """SWR organizations a tenant in the shared instance, and its own instances; nothing else is limited by default."""
     if (kind, resource) == ("tenant", "namespaces"):
         return ctx.settings.quota.swr_organizations or None
+    if (kind, resource) == ("tenant", "instances"):
+        return ctx.settings.instances.per_tenant or None
     return None
 
 
@@ -112,6 +118,8 @@ def _used(conn: Connection, kind: str, number: int, resource: str) -> int | None
     """A tenant's namespaces are limited in each instance: of the one that has most."""
     if resource == "tags":
         return None
+    if resource == "instances":
+        return instance_details.count_owned(conn, TenantId(number))
     if resource != "namespaces":
         return quotas.usage(conn, kind, number, resource)
     if kind == "instance":

@@ -12,9 +12,9 @@ from entrepot.capabilities.instances.tagging import check_tags
 from entrepot.capabilities.operations.trail import change, note
 from entrepot.metadata import access, epochs, events, namespaces, policies, resource_tags
 from entrepot.metadata.database import Connection, now
-from entrepot.metadata.instances import get_instance
+from entrepot.metadata.instances import public_id_of
 from entrepot.model.access import Caller, Level, Permission, Resource, Role
-from entrepot.model.errors import InstanceUnknown, NamespaceUnknown, NameTaken, NotEmpty
+from entrepot.model.errors import NamespaceUnknown, NameTaken, NotEmpty
 from entrepot.model.events import Event, EventKind
 from entrepot.model.ids import InstanceId, Micros, TenantId
 from entrepot.model.tenancy import InstanceKind, Namespace, check_namespace_name
@@ -175,11 +175,8 @@ def _mark(conn: Connection, namespace: Namespace, command: ModifyNamespace) -> N
 
 
 def _tagged(conn: Connection, namespace: Namespace) -> str:
-    """How tags name it."""
-    instance = get_instance(conn, namespace.instance)
-    if instance is None:
-        raise InstanceUnknown(str(namespace.instance))
-    return f"{instance.public_id}#{namespace.name}"
+    """How tags name it; its instance may be deleted already."""
+    return f"{public_id_of(conn, namespace.instance)}#{namespace.name}"
 
 
 def _default_limit(ctx: Context, kind: InstanceKind) -> int | None:

@@ -13,6 +13,9 @@ from entrepot.model.errors import QuotaExceeded
 from entrepot.model.ids import InstanceId, NamespaceId, TenantId
 from entrepot.model.tenancy import Namespace
 
+EDITION: Final = (
+    "edition"  # subject kind of the limits that an instance's edition brings (`editions.py`)
+)
 RESOURCES: Final = ("namespaces", "repositories", "tags", "bytes")
 SUBJECTS: Final = ("tenant", "instance", "namespace")
 
@@ -53,14 +56,23 @@ def admit_namespace(
     conn: Connection, tenant: TenantId, instance: InstanceId, *, default: int | None
 ) -> None:
     """Raises QuotaExceeded if the tenant may have no more namespaces in the instance (`default`: without a limit of its own)."""
-    subjects = [("tenant", int(tenant)), ("instance", int(instance))]
+    subjects = [("tenant", int(tenant)), ("instance", int(instance)), (EDITION, int(instance))]
     found = quotas.limits(conn, subjects, "namespaces")
     limit = found.get(subjects[0], default)
     if limit is not None and namespaces.count_namespaces(conn, instance, tenant) + 1 > limit:
         raise QuotaExceeded("namespaces", limit)
-    whole = found.get(subjects[1])
+    whole = found.get(subjects[1], found.get(subjects[2]))
     if whole is not None and namespaces.count_namespaces(conn, instance, None) + 1 > whole:
         raise QuotaExceeded("namespaces", whole)
+
+
+def admit_in_instance(conn: Connection, instance: InstanceId, resource: str, *, used: int) -> None:
+    """Raises QuotaExceeded if the instance may not have one more than `used` of what its edition limits."""
+    whole = [("instance", int(instance)), (EDITION, int(instance))]
+    found = quotas.limits(conn, whole, resource)
+    limit = found.get(whole[0], found.get(whole[1]))
+    if limit is not None and used + 1 > limit:
+        raise QuotaExceeded(resource, limit)
 
 
 def _admit(
@@ -76,7 +88,12 @@ def _admit(
         ("namespace", int(namespace)),
         ("tenant", int(tenant)),
         ("instance", int(instance)),
+        (EDITION, int(instance)),
     ]
-    for (kind, number), limit in quotas.limits(conn, subjects, resource).items():
+    found = quotas.limits(conn, subjects, resource)
+    by_edition = found.pop(subjects[3], None)
+    if by_edition is not None:
+        found.setdefault(subjects[2], by_edition)
+    for (kind, number), limit in found.items():
         if quotas.usage(conn, kind, number, resource) + amount > limit:
             raise QuotaExceeded(resource, limit)
