@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from entrepot.capabilities.access import expiring, outdated
 from entrepot.capabilities.context import Context
-from entrepot.capabilities.instances import deploying, editions, entries, links, removing
+from entrepot.capabilities.instances import deploying, domains, editions, entries, links, removing
 from entrepot.capabilities.operations import (
     auditing,
     collector,
@@ -53,6 +53,7 @@ def make_duties(ctx: Context) -> Duties:
         editions.limits_handler(ctx),
         entries.open_entry_handler(ctx),
         links.move_link_handler(ctx),
+        domains.move_domain_handler(ctx),
     )
     watches = (
         work.PURGE_WATCH,

@@ -153,7 +153,7 @@ def found_shared_instance(conn: Connection, region: Region) -> Instance:
 
 async def add_host(ctx: Context, caller: Caller, command: InstanceHost) -> str:
     """Let the instance answer at one more name; the name as stored. Raises Denied, InstanceUnknown, ValueInvalid, NameTaken."""
-    host = _host(ctx.settings, command.host)
+    host = further_host(ctx.settings, command.host)
 
     def write(conn: Connection) -> str:
         instance = _managed(ctx, conn, caller, command.instance)
@@ -178,7 +178,7 @@ async def remove_host(ctx: Context, caller: Caller, command: InstanceHost) -> No
     await change(ctx, caller, "instance.host.remove", write)
 
 
-def _host(settings: Settings, text: str) -> str:
+def further_host(settings: Settings, text: str) -> str:
     """A host name outside the suffix, where names follow from instances and services. Raises ValueInvalid."""
     try:
         host = str(HostName.parse(text))

@@ -20,6 +20,7 @@ from entrepot.capabilities.access.secrets import (
 )
 from entrepot.capabilities.access.signing import reseal_keys, rotate
 from entrepot.capabilities.context import Context
+from entrepot.capabilities.instances.certificates import reseal_certificates
 from entrepot.capabilities.operations.trail import change, note
 from entrepot.metadata import access_keys, identities
 from entrepot.metadata.access_keys import Temporary
@@ -237,19 +238,21 @@ async def reseal_secrets(ctx: Context, caller: Caller) -> int:
         note(conn, caller, "master-key.reseal", "deployment", tenant=None)
         return done
 
-    done, after = await change(ctx, caller, "master-key.reseal", start), 0
-    while True:
-        batch = partial(_reseal_batch, sealer=ctx.access.sealer, after=after)
-        last, resealed = await ctx.db.write(batch)
-        done += resealed
-        if last is None:
-            return done
-        after = last
+    done = await change(ctx, caller, "master-key.reseal", start)
+    for reseal in (_reseal_batch, reseal_certificates):
+        after: int | None = 0
+        while after is not None:
+            batch = partial(reseal, sealer=ctx.access.sealer, after=after, limit=_BATCH)
+            after, resealed = await ctx.db.write(batch)
+            done += resealed
+    return done
 
 
-def _reseal_batch(conn: Connection, *, sealer: Sealer, after: int) -> tuple[int | None, int]:
+def _reseal_batch(
+    conn: Connection, *, sealer: Sealer, after: int, limit: int
+) -> tuple[int | None, int]:
     """The last id of the batch, None behind the end; and how many were resealed."""
-    batch = access_keys.sealed_secrets(conn, after=after, limit=_BATCH)
+    batch = access_keys.sealed_secrets(conn, after=after, limit=limit)
     done = 0
     for number, key_id, sealed in batch:
         if sealer.is_newest(sealed):
