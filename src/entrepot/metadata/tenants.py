@@ -179,6 +179,7 @@ def _region_of(row: Any) -> Region:
         display_name=row.display_name,
         is_local=row.kind == "local",
         is_default=bool(row.is_default),
+        created_at=Micros(row.created_at),
     )
 
 

@@ -171,6 +171,7 @@ class Region:
     display_name: str
     is_local: bool
     is_default: bool
+    created_at: Micros
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What a request to a management API is about: whose it is, the region, and the instance it names."""
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from entrepot.capabilities.context import Context
@@ -28,9 +29,10 @@ class Requested:
 
 
 async def find_requested(
-    ctx: Context, caller: Caller, region: str, instance: str | None
+    ctx: Context, caller: Caller, region: str, instance: str | None, *, aliases: AbstractSet[str]
 ) -> Requested:
-    """One read. `region` empty: the default one; `instance`: by public id, as far as the tenant sees it.
+    """One read. `region` empty: the default one; `instance`: by public id, as far as the tenant sees it. `aliases`: names that mean the
+    default region where no region has them.
 
     Raises RegionUnknown (also for a peer), InstanceUnknown, Unauthenticated (the tenant is gone).
     """
@@ -39,17 +41,20 @@ async def find_requested(
         tenant = None if caller.tenant is None else tenants.get_tenant(conn, caller.tenant)
         if tenant is None:
             raise Unauthenticated("the tenant is gone")
-        where = _region(conn, region)
+        where = _region(conn, region, aliases)
         return Requested(tenant, where, None if instance is None else _seen(conn, tenant, instance))
 
     return await ctx.db.read(read)
 
 
-def _region(conn: Connection, name: str) -> Region:
-    for region in tenants.list_regions(conn):
-        if region.is_local and (region.name == name if name else region.is_default):
-            return region
-    raise RegionUnknown(name[:100])
+def _region(conn: Connection, name: str, aliases: AbstractSet[str]) -> Region:
+    regions = tenants.list_regions(conn)
+    found = next((region for region in regions if region.name == name), None)
+    if found is None and (not name or name in aliases):
+        found = next((region for region in regions if region.is_default), None)
+    if found is None or not found.is_local:
+        raise RegionUnknown(name[:100])
+    return found
 
 
 def _seen(conn: Connection, tenant: Tenant, public_id: str) -> Instance:

@@ -16,3 +16,9 @@ class Api(Section, frozen=True, kw_only=True):
             most="1000000",
         ),
     ] = 100
+    vendor_regions: Annotated[
+        bool,
+        setting(
+            "Take a vendor's region name that no region here has for the default one, so that clients need no change but the endpoint."
+        ),
+    ] = True

@@ -19,6 +19,7 @@ from entrepot.dialects.tcr.book import BOOK, WITHDRAWN
 from entrepot.dialects.tcr.errors import refusal_of, refusal_of_signing
 from entrepot.dialects.tcr.rates import SHARED
 from entrepot.dialects.tcr.refusal import Refusal
+from entrepot.dialects.tcr.regions import NAMES
 from entrepot.dialects.tcr.signing import (
     SKEW_SECONDS,
     Claim,
@@ -50,6 +51,7 @@ class Tcr:
         self._ctx = ctx
         self._audit = audit
         self._suffix = str(ctx.settings.http.suffix)
+        self._aliases = NAMES if ctx.settings.api.vendor_regions else frozenset[str]()
 
     async def __call__(self, request: Request, _instance: Instance) -> Response:
         """Answer one request; raises nothing of ours."""
@@ -143,7 +145,7 @@ class Tcr:
         self._admit(caller, claim)
         asked = _parsed(operation, claim, signed)
         named: str | None = getattr(asked, "registry_id", None)
-        found = await find_requested(self._ctx, caller, claim.region, named)
+        found = await find_requested(self._ctx, caller, claim.region, named, aliases=self._aliases)
         if found.instance is not None and operation.needs_running:
             running(found.instance)
         where = self._asked(request, caller, found)
