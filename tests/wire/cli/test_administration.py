@@ -211,6 +211,37 @@ def test_instances_and_their_hosts(commands):
     assert [row["name"] for row in commands.json("instance", "list")] == ["swr-local-1"]
 
 
+def test_an_instance_is_shown_changed_and_protected(commands):
+    made = commands.json("instance", "create", "acme-own", "--edition", "standard")
+    shown = commands.json("instance", "show", made["id"])
+    assert (shown["status"], shown["edition"], shown["entry"]) == ("running", "standard", "opened")
+    commands.ok("instance", "modify", "acme-own", "--edition", "premium", "--protect")
+    shown = commands.json("instance", "show", "acme-own")
+    assert (shown["status"], shown["edition"], shown["protected"]) == ("running", "premium", True)
+    assert "protected" in commands.refused("instance", "delete", "acme-own", "--yes")
+    assert "edition" in commands.refused("instance", "modify", "acme-own", "--edition", "none")
+    commands.ok("instance", "create", "shut-one", "--closed")
+    assert commands.json("instance", "show", "shut-one")["entry"] == "closed"
+
+
+def test_kept_content_is_restored_or_purged(commands):
+    made = commands.json("instance", "create", "acme-own")
+    commands.ok("namespace", "create", "team", "--instance", "acme-own")
+    commands.ok("instance", "delete", "acme-own", "--content", "keep", "--yes")
+    assert [row["name"] for row in commands.json("instance", "list")] == ["swr-local-1"]
+    (kept,) = commands.json("bucket", "list")
+    assert (kept["id"], kept["name"], kept["namespaces"]) == (made["id"], "acme-own", 1)
+
+    back = commands.json("bucket", "restore", made["id"], "--name", "acme-two")
+    assert back == {"name": "acme-two", "id": made["id"]}
+    (team,) = commands.json("namespace", "list", "--instance", "acme-two")
+    assert team["name"] == "team"
+    assert "No such kept bucket" in commands.refused("bucket", "purge", made["id"], "--yes")
+    commands.ok("instance", "delete", "acme-two", "--content", "keep", "--yes")
+    commands.ok("bucket", "purge", made["id"], "--yes")
+    assert commands.json("bucket", "list", "--tenant", "root") == []
+
+
 def test_tokens_and_service_accounts(commands):
     commands.ok("namespace", "create", "team")
     made = commands.json("token", "create", "root", "--description", "laptop")

@@ -46,10 +46,11 @@ from entrepot.capabilities.access.service_accounts import (
 )
 from entrepot.capabilities.content.deleting import delete_repository
 from entrepot.capabilities.content.place import Place
-from entrepot.capabilities.instances.instances import CreateInstance, create_instance
+from entrepot.capabilities.instances.creating import CreateInstance, create_instance
 from entrepot.metadata import identities
 from entrepot.model.access import AccountKind, Level, Permission
 from entrepot.model.ids import Micros
+from entrepot.model.network_access import EntryStatus
 from entrepot.oci.reference import RepositoryName
 
 SCOPE = "pull,push,delete"
@@ -455,7 +456,8 @@ def test_a_member_without_anything_has_nothing(world, shared_scene):
 @pytest.fixture(scope="module")
 def dedicated(world: World) -> tuple[str, str]:
     """An instance of acme's own with the same names in it: host, and a repository that both have."""
-    second = world.operator.run(create_instance, CreateInstance(world.acme.id, "second"))
+    command = CreateInstance(world.acme.id, "second", entry=EntryStatus.OPENED, at_once=True)
+    second = world.operator.run(create_instance, command)
     world.namespace("acme", world.acme, instance=second)
     host = "second.entrepot.localhost"
     name = world.repository()
