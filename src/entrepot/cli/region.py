@@ -51,7 +51,7 @@ def list_(source: Source, *, as_json: bool) -> None:
     async def work(ctx: Context, caller: Caller) -> list[Region]:
         return await list_regions(ctx, caller, ListRegions())
 
-    show_rows(_COLUMNS, map(_row, run(source, work)), as_json=as_json)
+    show_rows(_COLUMNS, [_row(one) for one in run(source, work)], as_json=as_json)
 
 
 def _row(one: Region) -> Row:
