@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from entrepot.dialects.operation import Operation
-from entrepot.dialects.tcr import images, namespaces, regions, service_accounts, tokens
+from entrepot.dialects.tcr import images, instances, namespaces, regions, service_accounts, tokens
 from entrepot.dialects.tcr.book import BOOK, WITHDRAWN
 
 VERSION: Final = "2019-09-24"
@@ -14,6 +14,7 @@ TABLE: Final[Mapping[str, Operation[Any, Any]]] = MappingProxyType(
         operation.name: operation
         for category in (
             regions.OPERATIONS,
+            instances.OPERATIONS,
             namespaces.OPERATIONS,
             images.OPERATIONS,
             tokens.OPERATIONS,
