@@ -17,10 +17,11 @@ from entrepot import __version__
 from entrepot.bootstrap.run_folder import level_file, reports_folder
 from entrepot.bootstrap.samplers import add_backlog
 from entrepot.capabilities.context import Context
+from entrepot.capabilities.instances.certificates import served_pair
 from entrepot.config import Settings
 from entrepot.config.types import UnixAddress
 from entrepot.http.admin import AdminApplication, Endpoints, text
-from entrepot.http.messages import Response
+from entrepot.http.messages import BadQuery, Request, Response, split_host
 from entrepot.http.server import Limits, Server
 from entrepot.metadata.observing import backlog
 from entrepot.model.errors import RegistryError
@@ -76,29 +77,33 @@ def make_admin(ctx: Context, ready: Ready) -> AdminApplication:
 def _endpoints(ctx: Context, ready: Ready) -> Endpoints:
     settings = ctx.settings
 
-    async def metrics(_body: bytes) -> Response:
+    async def metrics(_request: Request, _body: bytes) -> Response:
         return await _metrics(ctx)
 
-    async def health(_body: bytes) -> Response:
+    async def health(_request: Request, _body: bytes) -> Response:
         return text(200, "ok")
 
-    async def readiness(_body: bytes) -> Response:
+    async def readiness(_request: Request, _body: bytes) -> Response:
         return text(200, "ok") if await ready() else text(503, "not ready")
 
-    async def processes(_body: bytes) -> Response:
+    async def processes(_request: Request, _body: bytes) -> Response:
         reports = await asyncio.to_thread(read_reports, reports_folder(settings))
         return _json([_shown(report) for report in reports])
 
-    async def level(_body: bytes) -> Response:
+    async def level(_request: Request, _body: bytes) -> Response:
         return _json(await asyncio.to_thread(_level, settings))
 
-    async def set_level(body: bytes) -> Response:
+    async def set_level(_request: Request, body: bytes) -> Response:
         return await _set_level(settings, body)
 
-    async def reset_level(_body: bytes) -> Response:
+    async def reset_level(_request: Request, _body: bytes) -> Response:
         return await _set_level(settings, settings.log.level.value.encode())
 
+    async def certificate(request: Request, _body: bytes) -> Response:
+        return await _certificate(ctx, request)
+
     served: dict[bytes, dict[str, Any]] = {
+        b"/certificate": {"GET": certificate},
         b"/healthz": {"GET": health},
         b"/readyz": {"GET": readiness},
         b"/processes": {"GET": processes},
@@ -107,6 +112,20 @@ def _endpoints(ctx: Context, ready: Ready) -> Endpoints:
     if settings.metrics.enabled:
         served[b"/metrics"] = {"GET": metrics}
     return served
+
+
+async def _certificate(ctx: Context, request: Request) -> Response:
+    """Chain and key of a custom domain, for a proxy that ends TLS (Caddy's `get_certificate http`); 204 for any other name."""
+    try:
+        names = request.query.get("server_name", [])
+    except BadQuery:
+        names = []
+    if len(names) != 1:
+        return text(400, "server_name is needed, once")
+    pair = await served_pair(ctx, split_host(names[0]))
+    if pair is None:
+        return Response(204)
+    return Response(200, [(b"content-type", b"application/x-pem-file")], pair.pem.encode())
 
 
 async def _metrics(ctx: Context) -> Response:

@@ -15,6 +15,7 @@ from entrepot.bootstrap.application import make_application
 from entrepot.bootstrap.banner import show_first_start
 from entrepot.bootstrap.child import Link
 from entrepot.bootstrap.context import open_context
+from entrepot.bootstrap.names import ServedNames
 from entrepot.bootstrap.samplers import sample_context, sample_server
 from entrepot.capabilities.content.health import Readiness
 from entrepot.capabilities.operations.auditing import AuditLog
@@ -48,6 +49,10 @@ async def serve(settings: Settings, sockets: Sockets, *, link: Link, telemetry: 
         async with operated(ctx, telemetry, sockets.admin, ready=Readiness(ctx)):
             gathering = [asyncio.create_task(one.run()) for one in (pulls, audit)]
             tls = _tls(settings)
+            if tls is not None:
+                names = ServedNames(ctx, tls)
+                await names.refresh()
+                gathering.append(asyncio.create_task(names.run(), name="entrepot-names"))
             await server.start(sockets.main, tls=tls)
             link.on_hangup(lambda: _reload(settings, tls))
             await show_first_start(ctx, first, sys.stdout)

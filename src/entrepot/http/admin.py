@@ -4,6 +4,7 @@ On a Unix socket the file's mode says who may come; on a TCP address a bearer to
 same kind of server as the registry, with limits of its own: a busy registry does not shut its operator out.
 """
 
+import base64
 import hmac
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,7 +15,7 @@ import structlog
 from entrepot.http.bodies import ClientDisconnected, Receive, Scope, Send
 from entrepot.http.messages import CURRENT_REQUEST, Headers, Request, Response
 
-Endpoint: TypeAlias = Callable[[bytes], Awaitable[Response]]  # is given the body
+Endpoint: TypeAlias = Callable[[Request, bytes], Awaitable[Response]]  # is given the body, too
 Endpoints: TypeAlias = Mapping[bytes, Mapping[str, Endpoint]]  # by path and method
 
 MAX_BODY: Final = 1024
@@ -42,8 +43,9 @@ class AdminApplication:
         except Exception:  # noqa: BLE001  (the last catch: logged, answered with 500)
             _log.exception("admin_error", path=request.path[:200].decode("latin-1"))
             answer = text(500, "internal error")
-        length = str(len(answer.body)).encode()
-        headers = [*answer.headers, (b"content-length", length), (b"cache-control", b"no-store")]
+        headers = [*answer.headers, (b"cache-control", b"no-store")]
+        if answer.status != 204:
+            headers.append((b"content-length", str(len(answer.body)).encode()))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         body = b"" if request.method == "HEAD" else answer.body
         await send({"type": "http.response.body", "body": body})
@@ -61,20 +63,32 @@ class AdminApplication:
         body = await _body(request) if method in ("PUT", "POST") else b""
         if body is None:
             return text(413, f"at most {MAX_BODY} bytes")
-        return await endpoint(body)
+        return await endpoint(request, body)
 
     def _may(self, request: Request) -> bool:
         """Compared in a time that does not depend on how much is right."""
         if self._token is None:
             return True
-        kind, _, shown = request.header(b"authorization").partition(" ")
-        good = hmac.compare_digest(shown.strip().encode("latin-1"), self._token)
-        return good and kind.lower() == "bearer"
+        kind, _, told = request.header(b"authorization").partition(" ")
+        shown = told.strip().encode("latin-1")
+        if kind.lower() == "basic":
+            shown = _password(shown)
+        elif kind.lower() != "bearer":
+            return False
+        return hmac.compare_digest(shown, self._token)
 
 
 def text(status: int, line: str, headers: Headers | None = None) -> Response:
     """An answer of one line."""
     return Response(status, [_PLAIN, *(headers or ())], f"{line}\n".encode())
+
+
+def _password(shown: bytes) -> bytes:
+    """Of a Basic login, whoever it is for: some clients can say no more than a URL holds."""
+    try:
+        return base64.b64decode(shown, validate=True).partition(b":")[2]
+    except ValueError:
+        return b""
 
 
 async def _body(request: Request) -> bytes | None:

@@ -9,6 +9,7 @@ from entrepot.metadata.database import Connection
 from entrepot.model.access import Caller, Permission, Resource
 from entrepot.model.errors import InstanceUnknown, Protected, QuotaExceeded
 from entrepot.model.ids import InstanceId, TenantId
+from entrepot.model.instances import InstanceNotRunning
 from entrepot.model.tenancy import Instance, InstanceKind
 
 
@@ -39,10 +40,12 @@ def read_instance(
 def managed_instance(
     ctx: Context, conn: Connection, caller: Caller, command: AboutInstance
 ) -> Instance:
-    """In a transaction: the dedicated instance, for a caller who manages it. Raises Denied, InstanceUnknown, Protected (the shared one)."""
+    """In a transaction: the dedicated instance, for a caller who manages it. Raises Denied, InstanceUnknown, Protected (the shared one), InstanceNotRunning."""
     found = _instance(ctx, conn, caller, about=command, permission=Permission.INSTANCE_MANAGE)
     if found.kind is InstanceKind.SHARED:
         raise Protected(found.name)
+    if not found.status.is_serving:
+        raise InstanceNotRunning(found.name, found.status)
     return found
 
 

@@ -3,6 +3,6 @@
 from entrepot.http.server.limits import Limits
 from entrepot.http.server.listener import bind
 from entrepot.http.server.server import Server
-from entrepot.http.server.tls import ServerContext, tls_context
+from entrepot.http.server.tls import ServerContext, pem_context, tls_context
 
-__all__ = ["Limits", "Server", "ServerContext", "bind", "tls_context"]
+__all__ = ["Limits", "Server", "ServerContext", "bind", "pem_context", "tls_context"]
