@@ -16,7 +16,7 @@ import structlog
 
 from entrepot.capabilities.context import Context
 from entrepot.http.bodies import ClientDisconnected, Event, Receive, Scope, Send
-from entrepot.http.fields import WHOLE_ANSWER, WholeAnswer, encode_with_id
+from entrepot.http.fields import encode_with_id
 from entrepot.http.messages import (
     CURRENT_REQUEST,
     Answer,
@@ -32,6 +32,7 @@ from entrepot.model.tenancy import Instance
 WireHandler: TypeAlias = Callable[[Request, Instance], Awaitable[Answer]]
 _USUAL: Final = 255  # characters of an authority; more is not remembered
 _MOST_PLACES: Final = 1024
+_WITHOUT_LENGTH: Final = frozenset({204, 304})
 _log = structlog.get_logger(__name__)
 
 
@@ -99,7 +100,16 @@ class Application:
             except Exception as error:  # noqa: BLE001  (the last catch of the chain)
                 answer = _failed(request, error)
             status = answer.status
-            size = await _send(answer, request, send, self._ctx)
+            whole = request.whole_answer
+            if whole is not None and isinstance(answer, Response):
+                body = b"" if request.method == "HEAD" else answer.body
+                lines = encode_with_id(answer.shared, answer.headers, request.id)
+                rest = whole(status, lines, _told_length(answer), body=body)
+                if rest is not None:
+                    await rest
+                size = len(body)
+            else:
+                size = await _send(answer, request, send, self._ctx)
         except ClientDisconnected:
             _log.debug("client went away", request_id=request.id)
         finally:
@@ -165,16 +175,9 @@ def _shown(path: bytes) -> str:
 
 async def _send(answer: Answer, request: Request, send: Send, ctx: Context) -> int:
     """Send the answer; how many body bytes it has."""
-    length = None if answer.status in (204, 304) else answer.length
+    length = _told_length(answer)
     if isinstance(answer, Response):
         body = b"" if request.method == "HEAD" else answer.body
-        whole: WholeAnswer | None = (request.scope.get("extensions") or {}).get(WHOLE_ANSWER)
-        if whole is not None:
-            lines = encode_with_id(answer.shared, answer.headers, request.id)
-            rest = whole(answer.status, lines, length, body=body)
-            if rest is not None:
-                await rest
-            return len(body)
         await send(_start(answer, request, length))
         await send({"type": "http.response.body", "body": body})
         return len(body)
@@ -183,6 +186,11 @@ async def _send(answer: Answer, request: Request, send: Send, ctx: Context) -> i
         return await _send_blob(answer, request, send, ctx)
     finally:
         await ctx.blocking(answer.reader.close)
+
+
+def _told_length(answer: Answer) -> int | None:
+    """What content-length says; None for statuses that have none."""
+    return None if answer.status in _WITHOUT_LENGTH else answer.length
 
 
 def _start(answer: Answer, request: Request, length: int | None) -> Event:

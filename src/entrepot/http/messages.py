@@ -1,14 +1,15 @@
 """A request as the wires see it, and the answers they give. Thin over ASGI: the hot path makes one of each."""
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes
 
+from msgspec import Struct
+
 from entrepot.http.bodies import Receive, Scope
-from entrepot.http.fields import NONE, RECEIVED, Received, Shared
+from entrepot.http.fields import NONE, RECEIVED, WHOLE_ANSWER, Received, Shared, WholeAnswer
 from entrepot.model.access import Caller
 from entrepot.ports.blobs import BlobReader
 
@@ -21,6 +22,7 @@ class BadQuery(ValueError):
 
 
 MAX_PARAMETERS = 200
+_NO_EXTENSIONS: dict[str, Any] = {}
 
 
 class Request:
@@ -30,10 +32,10 @@ class Request:
     """
 
     __slots__ = (
-        "_fields",
         "authority",
         "caller",
         "client",
+        "header",
         "id",
         "method",
         "path",
@@ -41,6 +43,7 @@ class Request:
         "received",
         "scheme",
         "scope",
+        "whole_answer",
     )
 
     def __init__(self, scope: Scope, receive: Receive, *, request_id: str) -> None:
@@ -49,18 +52,19 @@ class Request:
         self.id = request_id
         self.method: str = scope["method"]
         self.path: bytes = scope.get("raw_path") or scope["path"].encode()
-        fields: Received | None = (scope.get("extensions") or {}).get(RECEIVED)
-        self._fields = Received(dict(scope["headers"])) if fields is None else fields
+        extensions = scope.get("extensions") or _NO_EXTENSIONS
+        fields: Received | None = extensions.get(RECEIVED)
+        if fields is None:
+            fields = Received(dict(scope["headers"]))
+        self.header: Callable[[bytes], str] = fields.text
+        """The header's value (names in lower case), "" if it is absent."""
+        self.whole_answer: WholeAnswer | None = extensions.get(WHOLE_ANSWER)
         client = scope.get("client")
         self.client: str = client[0] if client else ""
         self.scheme: str = scope.get("scheme", "http")
         self.authority: str = self.header(b"host")
         self.caller: Caller | None = None
         self.received = 0
-
-    def header(self, name: bytes) -> str:
-        """The header's value (names in lower case), "" if it is absent."""
-        return self._fields.text(name)
 
     @property
     def host(self) -> str:
@@ -99,15 +103,14 @@ CURRENT_REQUEST: ContextVar[Request | None] = ContextVar("entrepot_request", def
 """The request that this task answers: its id goes into every log line written meanwhile."""
 
 
-@dataclass(slots=True)
-class Response:
+class Response(Struct):
     """An answer with a body in memory. content-length is added when it is sent: the body's, or of a body that is only told of (HEAD).
 
     `shared`: fields besides `headers` that other answers have, too.
     """
 
     status: int
-    headers: Headers = field(default_factory=list)
+    headers: Headers = []  # each its own
     body: bytes = b""
     told_length: int | None = None
     shared: Shared = NONE
@@ -118,8 +121,7 @@ class Response:
         return len(self.body) if self.told_length is None else self.told_length
 
 
-@dataclass(slots=True)
-class BlobResponse:
+class BlobResponse(Struct):
     """An answer whose body is `length` bytes of a blob from `start`. The chain closes the reader."""
 
     status: int

@@ -76,6 +76,7 @@ class Telemetry:
         self.metrics = Metrics()
         self.tracer: Tracer | None = open_tracer(settings, process=process)
         self._cells: dict[tuple[tuple[str, str], str, str], Cell] = {}
+        self._by_status: dict[tuple[tuple[str, str], str, int], Cell] = {}  # the same cells
         self._is_counting = settings.metrics.enabled
         self.metrics.sample(self._samples)
 
@@ -99,11 +100,9 @@ class Telemetry:
         size: int,
         seconds: float,
     ) -> None:
-        method = request.method
-        kind = "499" if status == 499 else _CLASSES[status // 100 if 0 < status < 600 else 5]
-        cell = self._cells.get((where, method, kind))
+        cell = self._by_status.get((where, request.method, status))
         if cell is None:
-            cell = self._cell(where, method, kind)
+            cell = self._cell(where, request.method, status)
         cell.requests += 1
         cell.sent += size
         cell.received += request.received
@@ -114,13 +113,13 @@ class Telemetry:
         elif status == 201 and where[1] == "upload":
             self.metrics.count("blobs_pushed")
 
-    def _cell(self, where: tuple[str, str], method: str, kind: str) -> Cell:
+    def _cell(self, where: tuple[str, str], method: str, status: int) -> Cell:
         """The cell of a known method; all foreign words share one, so that no client can make many."""
         known = method if method in _METHODS else "other"
-        key = (where, known, kind)
-        cell = self._cells.get(key)
-        if cell is None:
-            cell = self._cells[key] = Cell(*where, known, kind)
+        kind = "499" if status == 499 else _CLASSES[status // 100 if 0 < status < 600 else 5]
+        cell = self._cells.setdefault((where, known, kind), Cell(*where, known, kind))
+        if method in _METHODS:
+            self._by_status[where, method, status] = cell
         return cell
 
     def _samples(self) -> Iterator[Sample]:

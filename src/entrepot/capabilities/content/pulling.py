@@ -63,10 +63,11 @@ async def confirm_blob(ctx: Context, caller: Caller, place: Place, digest: Diges
     Writes only where a review is near and the link is old: at most once in half of gc.delay for a link.
     """
     repository, linked = await _linked(ctx, caller, place, digest)
+    if linked.review_after is None:
+        return linked.blob
     half = int(ctx.settings.gc.delay.seconds * 1e6) // 2
     moment = time.time_ns() // 1000  # this machine's clock will do: it is about hours
-    near = linked.review_after is not None and linked.review_after <= moment + half
-    if near and linked.linked_at <= moment - half:
+    if linked.review_after <= moment + half and linked.linked_at <= moment - half:
         kept = await ctx.db.write(
             lambda conn: collection.refresh_link(conn, repository.id, linked.blob.id)
         )

@@ -32,9 +32,16 @@ CLIENT_GONE: Final = 499
 class Cycle:
     """The server's half of one application call. `gone`: nothing more comes from the client."""
 
-    __slots__ = ("_body_given", "_connection", "_head", "_keep_alive", "_pending_head", "_sent",
-                 "_serving", "_status", "_task", "_waiters", "begun_at", "body", "complete", "gone",
-                 "request", "scope", "started", "upload")  # fmt: skip
+    # What most requests never change is said once, here.
+    begun_at = 0.0
+    complete = gone = started = False
+    upload: Upload | None = None
+    _body_given = False
+    _head: ResponseHead | None = None
+    _pending_head = b""
+    _status, _keep_alive = 500, False  # until an answer begins
+    _sent = 0
+    _task: "asyncio.Task[None] | None" = None
 
     def __init__(
         self, connection: "Connection", request: Request, body: RequestBody | None
@@ -43,16 +50,9 @@ class Cycle:
         self._serving = connection.serving
         self.request = request
         self.body = body
-        self.begun_at = 0.0 if self._serving.hooks.on_response is None else connection.loop.time()
-        self.gone = self.started = self.complete = False
-        self.upload: Upload | None = None
-        self._body_given = False
-        self._head: ResponseHead | None = None
-        self._pending_head = b""
-        self._status, self._keep_alive = 500, False  # until an answer begins
-        self._sent = 0
+        if self._serving.hooks.on_response is not None:
+            self.begun_at = connection.loop.time()
         self._waiters: list[asyncio.Future[None]] = []
-        self._task: asyncio.Task[None] | None = None
         self.scope = self._make_scope()
 
     def _make_scope(self) -> Scope:
@@ -249,8 +249,8 @@ class Cycle:
             event["status"],
             event.get("headers", ()),
             serving.preamble,
-            method=request.method,
-            version=request.version,
+            method=request.line.method,
+            version=request.line.version,
             keep_alive=self._may_keep_alive(),
         )
         self._status, self._keep_alive = head.status, head.keep_alive
@@ -269,7 +269,7 @@ class Cycle:
         """The extension `entrepot.whole_answer` (see `http.fields.WholeAnswer`): head and body in one system call, mostly."""
         self._require_open(started=False)
         request, connection = self.request, self._connection
-        if length != len(body) and (body or (length and request.method != "HEAD")):
+        if length != len(body) and (body or (length and request.line.method != "HEAD")):
             raise WrongResponse(f"body of {len(body)} bytes, content-length {length}")
         keep_alive = self._may_keep_alive()
         parts = whole_head(status, lines, length, request=request, keep_alive=keep_alive)

@@ -163,7 +163,7 @@ class RequestParser:
         if len(host) > _LONGEST_HOST or not _is_host(host):
             raise BadRequest(400, "invalid Host")
         self.spoilt = b"proxy-connection" in fields  # llhttp obeys it, we do not
-        return Request(Line(method, target, version), Fields(headers, fields))
+        return Request(Line(method, target, version), Fields(headers, fields)).read()
 
 
 def _without_blank_lines(head: bytes) -> bytes:
@@ -230,22 +230,26 @@ class Request:
     chunked.
     """
 
-    __slots__ = ("expects", "fields", "keep_alive", "length", "line", "method", "version")
+    __slots__ = ("expects", "fields", "keep_alive", "length", "line")
 
     def __init__(self, line: Line, fields: Fields) -> None:
-        """Raises BadRequest for fields that do not go together."""
+        """Of a head that says nothing about its body or its connection."""
         self.line = line
         self.fields = fields
-        self.method = line.method
-        self.version = version = line.version
-        known = fields.by_name
         self.length: int | None = 0
+        self.keep_alive = True
+        self.expects = False
+
+    def read(self) -> "Request":
+        """What version and fields say about body and connection. Raises BadRequest where they do not go together."""
+        known, version = self.fields.by_name, self.line.version
         if b"content-length" in known or b"transfer-encoding" in known:
             self.length = _body_length(known, version)
         self.keep_alive = version == "1.1"
         if b"connection" in known:
             self.keep_alive = _keep_alive(known[b"connection"], version)
         self.expects = b"expect" in known and _expects_continue(known[b"expect"], version)
+        return self
 
 
 def _body_length(fields: dict[bytes, bytes], version: str) -> int | None:

@@ -111,7 +111,7 @@ def whole_head(
         parts.append(b"content-length: %d\r\n" % length)
     if not keep_alive:
         parts.append(_CLOSE)
-    elif request.version == "1.0":
+    elif request.line.version == "1.0":
         parts.append(_KEEP)
     return parts
 

@@ -34,7 +34,7 @@ def facts(request: Request) -> tuple[object, ...]:
     return (
         *(line.method, line.target, line.version, line.raw_path, line.path, line.query),
         *(fields.pairs, fields.by_name),
-        *(request.method, request.version, request.length, request.keep_alive, request.expects),
+        *(request.length, request.keep_alive, request.expects),
     )
 
 
