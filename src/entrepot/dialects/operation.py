@@ -4,8 +4,7 @@
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from entrepot.capabilities.access.callers import LoggedIn
@@ -88,4 +87,4 @@ class Operation(Generic[C, R]):
     needs_running: bool = True
     is_documented: bool = True
     ignores: frozenset[str] = frozenset()
-    codes: Mapping[type[RegistryError], str] = MappingProxyType({})
+    codes: Mapping[type[RegistryError], str] = field(default_factory=dict)
