@@ -8,7 +8,7 @@ from entrepot.capabilities.context import Context
 from entrepot.capabilities.instances.deploying import change_task
 from entrepot.capabilities.instances.describing import read_details
 from entrepot.capabilities.instances.editions import check_fit, edition_named, give_limits
-from entrepot.capabilities.instances.managed import AboutInstance, managed_instance
+from entrepot.capabilities.instances.managed import AboutInstance, owned_instance
 from entrepot.capabilities.instances.removing import delete_task, end_instance
 from entrepot.capabilities.instances.tagging import check_tags
 from entrepot.capabilities.operations.trail import change, note
@@ -212,4 +212,4 @@ def managed(ctx: Context, conn: Connection, caller: Caller, command: AboutInstan
         if command.tenant not in (None, found.tenant):
             raise InstanceUnknown(str(command.instance))
         return found
-    return managed_instance(ctx, conn, caller, command)
+    return owned_instance(ctx, conn, caller, command)

@@ -4,22 +4,15 @@ A step is one task: it finishes in the transaction that moves the instance on an
 in between, exactly one step is waiting. A task that killed its workers until it was given up is found by `instance.resume`.
 """
 
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.instances.removing import DELETE, delete_task
-from entrepot.capabilities.operations.work import (
-    Handler,
-    JobCancelled,
-    JobContext,
-    Summary,
-    Watch,
-)
+from entrepot.capabilities.instances.steps import instance_of, or_fail
+from entrepot.capabilities.operations.work import Handler, JobContext, Summary, Watch
 from entrepot.config import Settings
 from entrepot.metadata import epochs, instance_details, work
 from entrepot.metadata.database import Connection
-from entrepot.model.errors import LeaseLost
 from entrepot.model.ids import InstanceId
 from entrepot.model.tenancy import InstanceStatus
 from entrepot.model.work import NewTask
@@ -30,7 +23,6 @@ RESUME: Final = "instance.resume"
 EXPIRE: Final = "instance.expire"
 ATTEMPTS: Final = 5  # about four minutes
 WATCH_SECONDS: Final = 30.0
-_FIRST: Final = (InstanceStatus.PENDING, InstanceStatus.DEPLOYING)
 
 
 def deploy_task(settings: Settings, instance: InstanceId) -> NewTask:
@@ -58,7 +50,7 @@ def deploy_handler(ctx: Context) -> Handler:
     """pending -> deploying once the store takes content, deploying -> running when it answers at its name."""
 
     async def run(job: JobContext) -> None:
-        instance = InstanceId(job.task.arguments["instance"])
+        instance = instance_of(job)
         status = await ctx.db.read(lambda conn: instance_details.status_of(conn, instance))
         if status is InstanceStatus.PENDING:
             await ctx.blocking(ctx.blobs.probe)
@@ -69,7 +61,7 @@ def deploy_handler(ctx: Context) -> Handler:
             )
 
     async def guarded(job: JobContext) -> None:
-        await or_fail(job, run, to=InstanceStatus.CREATE_FAILED, among=_FIRST)
+        await or_fail(job, run, to=InstanceStatus.CREATE_FAILED)
 
     return Handler(kind=DEPLOY, run=guarded, per_target=1)
 
@@ -78,7 +70,7 @@ def change_handler(ctx: Context) -> Handler:
     """changing -> running: the limits of the new edition hold already."""
 
     async def run(job: JobContext) -> None:
-        instance = InstanceId(job.task.arguments["instance"])
+        instance = instance_of(job)
         await job.finish(lambda conn: _run(ctx, conn, instance, before=InstanceStatus.CHANGING))
 
     return Handler(kind=CHANGE, run=run, per_target=1)
@@ -99,30 +91,6 @@ def _run(
     if moved:
         ctx.access.raise_epoch(conn, epochs.ROUTING)
     return {"moved": int(moved)}
-
-
-async def or_fail(
-    job: JobContext,
-    body: Callable[[JobContext], Awaitable[None]],
-    *,
-    to: InstanceStatus,
-    among: tuple[InstanceStatus, ...],
-) -> None:
-    """Run the body; when its last attempt fails, the instance says so. The kind of error is told, its words may hold secrets."""
-    try:
-        await body(job)
-    except (JobCancelled, LeaseLost):
-        raise
-    except Exception as error:
-        if job.task.attempts >= job.task.max_attempts:
-            instance = InstanceId(job.task.arguments["instance"])
-            reason = type(error).__name__
-            await job.write(
-                lambda conn: instance_details.set_status(
-                    conn, instance, to, among=among, reason=reason
-                )
-            )
-        raise
 
 
 # -- what nobody works on ---------------------------------------------------------------------------------------------

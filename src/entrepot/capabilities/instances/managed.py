@@ -41,11 +41,19 @@ def managed_instance(
     ctx: Context, conn: Connection, caller: Caller, command: AboutInstance
 ) -> Instance:
     """In a transaction: the dedicated instance, for a caller who manages it. Raises Denied, InstanceUnknown, Protected (the shared one), InstanceNotRunning."""
+    found = owned_instance(ctx, conn, caller, command)
+    if not found.status.is_serving:
+        raise InstanceNotRunning(found.name, found.status)
+    return found
+
+
+def owned_instance(
+    ctx: Context, conn: Connection, caller: Caller, command: AboutInstance
+) -> Instance:
+    """Likewise, whether it runs or not. Raises Denied, InstanceUnknown, Protected."""
     found = _instance(ctx, conn, caller, about=command, permission=Permission.INSTANCE_MANAGE)
     if found.kind is InstanceKind.SHARED:
         raise Protected(found.name)
-    if not found.status.is_serving:
-        raise InstanceNotRunning(found.name, found.status)
     return found
 
 

@@ -6,8 +6,9 @@ from entrepot.capabilities.content import place
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.instances.editions import take_limits
 from entrepot.capabilities.instances.namespaces import remove_namespace
+from entrepot.capabilities.instances.steps import instance_of, or_fail
 from entrepot.capabilities.operations.trail import note
-from entrepot.capabilities.operations.work import Handler, JobCancelled, JobContext, Summary
+from entrepot.capabilities.operations.work import Handler, JobContext, Summary
 from entrepot.metadata import (
     counters,
     epochs,
@@ -22,7 +23,6 @@ from entrepot.metadata.database import Connection, now
 from entrepot.metadata.reviews import ReviewKind
 from entrepot.model.access import SYSTEM, Caller
 from entrepot.model.content import Repository
-from entrepot.model.errors import LeaseLost
 from entrepot.model.events import EventKind
 from entrepot.model.ids import InstanceId, Micros
 from entrepot.model.tenancy import Instance, InstanceStatus
@@ -48,17 +48,11 @@ def delete_task(instance: InstanceId, delay_seconds: float = 0) -> NewTask:
 def delete_handler(ctx: Context) -> Handler:
     """deleting -> deleted, or delete_failed after the last attempt."""
 
+    async def remove(job: JobContext) -> None:
+        await _remove(ctx, job, instance_of(job))
+
     async def run(job: JobContext) -> None:
-        instance = InstanceId(job.task.arguments["instance"])
-        try:
-            await _remove(ctx, job, instance)
-        except (JobCancelled, LeaseLost):
-            raise
-        except Exception as error:
-            if job.task.attempts >= job.task.max_attempts:
-                reason = type(error).__name__  # its words may hold secrets
-                await job.write(lambda conn: _give_up(conn, instance, reason))
-            raise
+        await or_fail(job, remove, to=InstanceStatus.DELETE_FAILED)
 
     return Handler(kind=DELETE, run=run, per_target=1)
 
@@ -76,13 +70,6 @@ async def _remove(ctx: Context, job: JobContext, instance: InstanceId) -> None:
         return {"taken": taken}
 
     await job.finish(end)
-
-
-def _give_up(conn: Connection, instance: InstanceId, reason: str) -> None:
-    deleting = (InstanceStatus.DELETING,)
-    instance_details.set_status(
-        conn, instance, InstanceStatus.DELETE_FAILED, among=deleting, reason=reason
-    )
 
 
 def _in_deletion(conn: Connection, instance: InstanceId) -> instance_content.Ending | None:
