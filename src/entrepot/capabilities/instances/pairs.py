@@ -62,6 +62,8 @@ def _read_chain(text: str) -> Sequence[x509.Certificate]:
         chain = x509.load_pem_x509_certificates(text.encode())
     except (ValueError, UnsupportedAlgorithm):
         raise CertificateInvalid("the chain is no PEM text of certificates") from None
+    if text.count("-----BEGIN CERTIFICATE-----") != len(chain):  # what is cut off is passed over
+        raise CertificateInvalid("the chain is no PEM text of certificates, from beginning to end")
     if len(chain) > MAX_LENGTH:
         raise CertificateInvalid(f"a chain has at most {MAX_LENGTH} certificates")
     for number, (one, issuer) in enumerate(pairwise(chain), 1):
