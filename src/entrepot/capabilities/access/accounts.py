@@ -9,10 +9,10 @@ from typing import Final
 
 from entrepot.capabilities.access.secrets import fingerprint, new_secret
 from entrepot.capabilities.context import Context
+from entrepot.capabilities.operations.trail import note
 from entrepot.metadata import access as standings
-from entrepot.metadata import accounts, audit, epochs
+from entrepot.metadata import accounts, epochs
 from entrepot.metadata.accounts import Account, NewAccount
-from entrepot.metadata.audit import AuditEntry, Outcome
 from entrepot.metadata.database import Connection, now
 from entrepot.model.access import AccountKind, Caller, Permission, Resource
 from entrepot.model.errors import AccountUnknown, Forbidden, InstanceUnknown, ValueInvalid
@@ -201,18 +201,8 @@ def get_account(conn: Connection, instance: InstanceId, public_id: str) -> Accou
 
 def record_change(conn: Connection, caller: Caller, verb: str, *, account: Account) -> None:
     """Audit a change of an account."""
-    audit.record(
-        conn,
-        AuditEntry(
-            actor=caller.name,
-            action=f"account.{verb}",
-            resource=f"{account.kind} {account.public_id}",
-            outcome=Outcome.DONE,
-            tenant=account.tenant,
-            source=caller.source,
-            request_id=caller.request_id,
-        ),
-    )
+    name = f"{account.kind} {account.public_id}"
+    note(conn, caller, f"account.{verb}", name, tenant=account.tenant)
 
 
 def _maker(

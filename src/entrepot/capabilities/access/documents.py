@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from types import MappingProxyType
 
@@ -124,25 +124,17 @@ class BoundStatement:
     statement: Statement
     vocabulary: Vocabulary
 
-    def names(
-        self,
-        permission: Permission,
-        resource: Resource,
-        *,
-        naming: Naming = NO_NAMES,
-        operation: str = "",
-    ) -> bool:
-        """Whether it speaks of this permission on this resource."""
-        statement = self.statement
-        named = [
-            any(pattern.matches(word) for pattern in statement.actions)
-            for word in self.vocabulary.words(permission, operation)
-        ]
-        is_strict = self.vocabulary.needs_all and statement.effect is Effect.ALLOW
-        if not any(named) or (is_strict and not all(named)):
-            return False
-        names = tuple(self.vocabulary.resources(resource, naming, operation))
-        return any(pattern.matches(name) for name in names for pattern in statement.resources)
+    def is_about(self, permission: Permission, operation: str = "") -> bool:
+        """Whether its actions name this permission."""
+        words = self.vocabulary.words(permission, operation)
+        named = [any(p.matches(word) for p in self.statement.actions) for word in words]
+        if self.vocabulary.needs_all and self.statement.effect is Effect.ALLOW:
+            return bool(named) and all(named)
+        return any(named)
+
+    def is_on(self, names: Iterable[str]) -> bool:
+        """Whether its resources name a thing that is called by any of these names."""
+        return any(p.matches(name) for name in names for p in self.statement.resources)
 
 
 # -- our own dialect --------------------------------------------------------------------------------------------------
@@ -281,7 +273,7 @@ class Vocabularies:
                 return
         raise DocumentInvalid(f"no policy dialect is called {dialect}")
 
-    @property
+    @cached_property
     def presets(self) -> dict[str, Preset]:
         """Every dialect's presets, by name."""
         return {preset.name: preset for v in self.vocabularies for preset in v.presets}

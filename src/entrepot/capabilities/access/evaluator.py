@@ -107,14 +107,23 @@ def _is_named(
     rights: Rights, permission: Permission, resource: Resource, *, effect: Effect
 ) -> bool:
     """Whether a statement of that effect speaks of this. An address that cannot be told is to nobody's advantage."""
-    return any(
-        bound.statement.effect is effect
-        and bound.statement.conditions.hold(
-            rights.source, rights.now, unknown=effect is Effect.DENY
-        )
-        and bound.names(permission, resource, naming=rights.naming, operation=rights.operation)
-        for bound in rights.policies.statements
-    )
+    called: dict[str, tuple[str, ...]] = {}  # by dialect
+    unknown = effect is Effect.DENY
+    for bound in rights.policies.statements:
+        if (
+            bound.statement.effect is not effect
+            or not bound.is_about(permission, rights.operation)
+            or not bound.statement.conditions.hold(rights.source, rights.now, unknown=unknown)
+        ):
+            continue
+        vocabulary = bound.vocabulary
+        names = called.get(vocabulary.dialect)
+        if names is None:
+            names = tuple(vocabulary.resources(resource, rights.naming, rights.operation))
+            called[vocabulary.dialect] = names
+        if bound.is_on(names):
+            return True
+    return False
 
 
 def _by_root(rights: Rights) -> str | None:

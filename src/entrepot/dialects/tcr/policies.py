@@ -56,6 +56,8 @@ _ACTIONS: Final[Mapping[Permission, tuple[str, ...]]] = MappingProxyType(
         Permission.DELETE: _words("DeleteImage DeleteRepositoryTags"),
         Permission.REPOSITORY_CREATE: _words("CreateRepository"),
         Permission.REPOSITORY_MANAGE: _words("ModifyRepository DeleteRepository"),
+        Permission.CHART_PULL: _words("DescribeHelmCharts"),
+        Permission.CHART_PUSH: _words("CreateHelmChart"),
         Permission.CATALOG: _words("DescribeRepositories"),
         Permission.INSTANCE_CREATE: _words("CreateInstance"),
         Permission.INSTANCE_READ: _words("DescribeInstances"),
