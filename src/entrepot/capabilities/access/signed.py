@@ -68,6 +68,7 @@ async def authenticate_key(ctx: Context, attempt: KeyAttempt) -> LoggedIn:
     of them from this source for this key.
     """
     throttle = ctx.access.throttle
+    # No turns as passwords take: nobody guesses such a secret, and a client's parallel requests must not wait for each other.
     throttle.check(attempt.source, attempt.access_key_id)
     found = None
     if len(attempt.access_key_id) <= _MAX_ID and attempt.access_key_id.isprintable():
