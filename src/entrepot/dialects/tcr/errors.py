@@ -19,6 +19,7 @@ from entrepot.model.instances import (
     InstanceNotRunning,
     NameReserved,
 )
+from entrepot.model.network_access import LinkNamed, LinkTaken
 
 _MISSING: Final = ("ResourceNotFound.TcrResourceNotFound", "ResourceNotFound")
 _INVALID: Final = ("InvalidParameter.ErrorTcrInvalidParameter", "InvalidParameter")
@@ -50,6 +51,8 @@ CODES: Final[dict[type[RegistryError], tuple[str, ...]]] = {
     FeatureMissing: ("OperationDenied", "UnsupportedOperation"),
     errors.NameTaken: ("InvalidParameter.ErrorNameExists", *_TAKEN),
     errors.NotEmpty: _STATE,
+    LinkTaken: _TAKEN,
+    LinkNamed: ("ResourceInsufficient.ErrorVpcDnsStatus", "ResourceInsufficient"),
     errors.Protected: ("OperationDenied", "UnsupportedOperation"),
     errors.LeaseLost: ("ResourceUnavailable",),
     errors.Denied: ("AuthFailure.UnauthorizedOperation",),
@@ -79,17 +82,14 @@ _SIGNING: Final = {
 }
 
 
-_NO_CODES: Final[Mapping[type[RegistryError], str]] = {}
-
-
 def code_of(
-    kind: type[RegistryError], action: str, own: Mapping[type[RegistryError], str] = _NO_CODES
+    kind: type[RegistryError], action: str, own: Mapping[type[RegistryError], str] | None = None
 ) -> str:
     """What the action answers for an error of that kind. `own`: the action's own word for it."""
     entry = BOOK.get(action)
     listed = COMMON if entry is None else COMMON | entry.codes
     for ancestor in kind.__mro__:
-        if ancestor in own:
+        if own is not None and ancestor in own:
             return own[ancestor]
         for code in CODES.get(ancestor, ()):
             if code in listed:
@@ -98,7 +98,7 @@ def code_of(
 
 
 def refusal_of(
-    error: RegistryError, action: str, own: Mapping[type[RegistryError], str] = _NO_CODES
+    error: RegistryError, action: str, own: Mapping[type[RegistryError], str] | None = None
 ) -> Refusal:
     """The answer for an error of a use case."""
     return Refusal(code_of(type(error), action, own), str(error))

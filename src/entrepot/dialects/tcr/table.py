@@ -1,29 +1,59 @@
-"""Every operation of the dialect, and what of the vendor's book is still to come."""
+"""Every operation of the dialect by service, and what of the vendor's book is still to come."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, Final
 
 from entrepot.dialects.operation import Operation
-from entrepot.dialects.tcr import images, instances, namespaces, regions, service_accounts, tokens
-from entrepot.dialects.tcr.book import BOOK, WITHDRAWN
+from entrepot.dialects.tcr import (
+    access_control,
+    domains,
+    images,
+    instances,
+    namespaces,
+    regions,
+    replicas,
+    service_accounts,
+    tag_service,
+    tokens,
+)
+from entrepot.dialects.tcr.book import BOOK
 
 VERSION: Final = "2019-09-24"
-TABLE: Final[Mapping[str, Operation[Any, Any]]] = MappingProxyType(
-    {
-        operation.name: operation
-        for category in (
-            regions.OPERATIONS,
-            instances.OPERATIONS,
-            namespaces.OPERATIONS,
-            images.OPERATIONS,
-            tokens.OPERATIONS,
-            service_accounts.OPERATIONS,
-        )
-        for operation in category
-    }
+
+
+def _by_name(*categories: Iterable[Operation[Any, Any]]) -> Mapping[str, Operation[Any, Any]]:
+    rows = {operation.name: operation for operation in chain(*categories)}
+    return MappingProxyType(rows)
+
+
+TABLE: Final = _by_name(
+    regions.OPERATIONS,
+    instances.OPERATIONS,
+    namespaces.OPERATIONS,
+    images.OPERATIONS,
+    tokens.OPERATIONS,
+    service_accounts.OPERATIONS,
+    access_control.OPERATIONS,
+    domains.OPERATIONS,
+    replicas.OPERATIONS,
 )
 PENDING: Final = frozenset(BOOK) - frozenset(TABLE)
 """Documented by the vendor and not served here yet: InvalidAction."""
 
-__all__ = ["PENDING", "TABLE", "VERSION", "WITHDRAWN"]
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service of the vendor's, by its name in signatures and the one version of it that is served."""
+
+    name: str
+    version: str
+    table: Mapping[str, Operation[Any, Any]]
+
+
+SERVICES: Final = (
+    Service("tcr", VERSION, TABLE),
+    Service("tag", tag_service.VERSION, _by_name(tag_service.OPERATIONS)),
+)

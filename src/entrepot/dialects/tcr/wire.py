@@ -29,7 +29,7 @@ from entrepot.dialects.tcr.signing import (
     read_pairs,
     require_fresh,
 )
-from entrepot.dialects.tcr.table import TABLE, VERSION
+from entrepot.dialects.tcr.table import SERVICES, TABLE, Service
 from entrepot.http.bodies import BodyTooLarge, read_body
 from entrepot.http.messages import Request, Response
 from entrepot.model.errors import Denied, RegistryError, Unavailable
@@ -75,7 +75,7 @@ class Tcr:
         except RegistryError as error:
             if isinstance(error, Unavailable):
                 _log.warning("unavailable", request_id=request_id, error=str(error))
-            own = TABLE[claim.action].codes if claim.action in TABLE else {}
+            own = TABLE[claim.action].codes if claim.action in TABLE else None
             raise refusal_of(error, claim.action, own) from error
         except Refusal:
             raise
@@ -132,7 +132,7 @@ class Tcr:
                 nonce=claim.nonce,
                 source=request.client,
                 request_id=request_id,
-                operation=f"tcr:{claim.action}"[:100],
+                operation=f"{claim.service or 'tcr'}:{claim.action}"[:100],
             ),
         )
 
@@ -141,7 +141,7 @@ class Tcr:
     async def _perform(
         self, request: Request, caller: LoggedIn, claim: Claim, *, signed: SignedRequest
     ) -> object:
-        operation = _operation(claim)
+        operation = _operation(_service(claim), claim.action)
         self._admit(caller, claim)
         asked = _parsed(operation, claim, signed)
         named: str | None = getattr(asked, "registry_id", None)
@@ -202,17 +202,23 @@ def _port(request: Request) -> str:
     return f":{port}"
 
 
-def _operation(claim: Claim) -> Operation[Any, Any]:
+def _service(claim: Claim) -> Service:
     if not claim.version:
         raise Refusal("MissingParameter", "no version is given")
-    if claim.version != VERSION:
-        raise Refusal("NoSuchVersion", f"{claim.version[:40]!r} is not served, {VERSION} is")
-    found = TABLE.get(claim.action)
+    for service in SERVICES:
+        if service.version == claim.version and claim.service in (None, service.name):
+            return service
+    versions = ", ".join(f"{service.name} {service.version}" for service in SERVICES)
+    raise Refusal("NoSuchVersion", f"{claim.version[:40]!r} is not served: {versions}")
+
+
+def _operation(service: Service, action: str) -> Operation[Any, Any]:
+    found = service.table.get(action)
     if found is not None:
         return found
-    if claim.action in WITHDRAWN:
-        raise Refusal("ActionOffline", f"{claim.action} was withdrawn")
-    raise Refusal("InvalidAction", f"{claim.action[:100]!r} is not served")
+    if action in WITHDRAWN:
+        raise Refusal("ActionOffline", f"{action} was withdrawn")
+    raise Refusal("InvalidAction", f"{action[:100]!r} is not served")
 
 
 def _parsed(operation: Operation[Any, Any], claim: Claim, signed: SignedRequest) -> Any:
