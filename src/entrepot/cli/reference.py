@@ -13,6 +13,7 @@ from typing import Final
 
 import click
 
+from entrepot.bootstrap.reference import WIRE_PAGES
 from entrepot.cli.metrics_reference import metrics_page
 from entrepot.config.keys import CONFIG_VARIABLE, SHORT_NAMES, Key, keys, sections
 
@@ -160,6 +161,7 @@ PAGES: Final = (
     Page("configuration.md", configuration_page),
     Page("cli.md", cli_page),
     Page("metrics.md", metrics_page),
+    *(Page(name, render) for name, render in WIRE_PAGES.items()),
 )
 
 

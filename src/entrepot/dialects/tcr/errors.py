@@ -5,9 +5,10 @@ says what it does not document. Errors without a row take their parent's; a test
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from entrepot.capabilities.instances.requested import RegionUnknown
+from entrepot.dialects.operation import Operation
 from entrepot.dialects.tcr.book import BOOK, COMMON
 from entrepot.dialects.tcr.refusal import Refusal
 from entrepot.dialects.tcr.signing import AuthFailure, SigningError
@@ -95,6 +96,11 @@ def code_of(
             if code in listed:
                 return code
     return "InternalError"
+
+
+def codes_of(operation: Operation[Any, Any]) -> frozenset[str]:
+    """All that the action may answer for errors of use cases."""
+    return frozenset(code_of(kind, operation.name, operation.codes) for kind in CODES)
 
 
 def refusal_of(

@@ -1,0 +1,8 @@
+"""Reference pages of the wires, for the command that writes them."""
+
+from collections.abc import Callable
+from typing import Final
+
+from entrepot.dialects.tcr.reference import tcr_page
+
+WIRE_PAGES: Final[dict[str, Callable[[], str]]] = {"tcr.md": tcr_page}
