@@ -7,7 +7,8 @@ from typing import Final
 
 import uvloop
 
-import entrepot.bootstrap.lean  # noqa: F401  (before whatever logs)
+import entrepot.bootstrap.lean
+import entrepot.metadata.sqlite  # noqa: F401  (before the fork: every process but PostgreSQL's needs it)
 from entrepot.bootstrap.child import Link
 from entrepot.bootstrap.server import Sockets, serve
 from entrepot.bootstrap.worker import work
