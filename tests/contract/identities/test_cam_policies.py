@@ -7,6 +7,14 @@ import pytest
 import sqlalchemy as sa
 from msgspec.structs import replace
 
+from entrepot.capabilities.access.accounts import (
+    CreateToken,
+    DeleteToken,
+    ListTokens,
+    create_token,
+    delete_token,
+    list_tokens,
+)
 from entrepot.capabilities.access.callers import LoggedIn
 from entrepot.capabilities.access.identities.policies import (
     AttachPolicy,
@@ -32,9 +40,9 @@ from entrepot.capabilities.instances.namespaces import (
 from entrepot.capabilities.operations.first_start import first_start
 from entrepot.metadata import instances, namespaces, tenants
 from entrepot.metadata.schema import audit
-from entrepot.model.access import Permission, Resource
+from entrepot.model.access import AccountKind, Permission, Resource
 from entrepot.model.content import Repository
-from entrepot.model.errors import Forbidden, NameTaken, Protected, ValueInvalid
+from entrepot.model.errors import AccountUnknown, Forbidden, NameTaken, Protected, ValueInvalid
 from entrepot.model.identities import Attachment, PolicyUnknown
 from entrepot.model.tenancy import Instance, InstanceKind
 
@@ -253,6 +261,26 @@ def test_docker_pulls_by_its_action_alone_and_no_api_action_lets_it_push(world, 
     duplicating = replace(cast.member, operation="tcr:DuplicateImage")
     assert may(world, duplicating, P.PUSH, places.app(places.one))
     assert not may(world, cast.member, P.PUSH, places.app(places.one))
+
+
+def test_own_tokens_need_no_policy_but_one_may_deny_them(world, cast, places):
+    def make(caller):
+        command = CreateToken(places.one, AccountKind.LONGTERM)
+        return world.run(create_token, caller, command).account
+
+    making = replace(cast.member, operation="tcr:CreateInstanceToken")
+    own = make(making)
+    named = f"qcs::tcr:::instance/{places.one.public_id}"
+    give(world, cast, cam(["tcr:*InstanceToken"], named, "deny"))
+
+    for caller in (making, cast.member):
+        with pytest.raises(Forbidden):
+            make(caller)
+        with pytest.raises(Forbidden):
+            world.run(list_tokens, caller, ListTokens(places.one))
+        with pytest.raises(AccountUnknown):
+            world.run(delete_token, caller, DeleteToken(places.one, own.public_id))
+    assert world.run(create_token, making, CreateToken(places.two, AccountKind.LONGTERM)).account
 
 
 def test_only_policies_that_speak_of_names_cost_another_read(world, cast, places):

@@ -111,6 +111,8 @@ async def list_tokens(ctx: Context, caller: Caller, command: ListTokens) -> list
     def read(conn: Connection) -> list[Account]:
         if command.everybody:
             require_management(ctx, conn, caller=caller, instance=command.instance, tenant=tenant)
+        elif not _is_left(ctx, conn, caller, command.instance):
+            raise Forbidden(Permission.ACCOUNT_MANAGE, "tokens")
         return accounts.list_living(
             conn,
             command.instance.id,
@@ -208,7 +210,7 @@ def record_change(conn: Connection, caller: Caller, verb: str, *, account: Accou
 def _maker(
     ctx: Context, conn: Connection, *, caller: Caller, command: CreateToken
 ) -> standings.UserStanding:
-    """The living user whose token it will be. A token makes no tokens: it would outlive itself."""
+    """The living user whose token it will be. A token makes no tokens: it would outlive itself. Own ones a policy may deny."""
     if caller.account is not None:
         raise Forbidden(Permission.ACCOUNT_MANAGE, "tokens")
     user = caller.user if command.user is None else command.user
@@ -218,7 +220,15 @@ def _maker(
     check_instance(command.instance, maker.tenant)
     if maker.user != caller.user:
         require_management(ctx, conn, caller=caller, instance=command.instance, tenant=maker.tenant)
+    elif not _is_left(ctx, conn, caller, command.instance):
+        raise Forbidden(Permission.ACCOUNT_MANAGE, "tokens")
     return maker
+
+
+def _is_left(ctx: Context, conn: Connection, caller: Caller, instance: Instance) -> bool:
+    """Whether the caller's own tokens are still the caller's to manage."""
+    resource = Resource(tenant=caller.tenant, instance=instance.id)
+    return ctx.access.judge.leaves(conn, caller, Permission.ACCOUNT_MANAGE, resource)
 
 
 def _managed(
@@ -228,7 +238,7 @@ def _managed(
     account = get_account(conn, instance.id, name)
     if account.kind not in _TOKENS:
         raise AccountUnknown(name[:64])
-    if caller.user == account.user and ctx.access.judge.rights(conn, caller).is_active:
+    if caller.user == account.user and _is_left(ctx, conn, caller, instance):
         return account
     resource = Resource(tenant=account.tenant, instance=instance.id)
     if not ctx.access.allowed(conn, caller, Permission.ACCOUNT_MANAGE, resource):

@@ -29,6 +29,7 @@ _ON_NAMESPACE: Final[Mapping[Permission, Level]] = {
 }
 _LONG_AGO = Micros(0)
 INACTIVE: Final = "inactive"
+NO_RULE: Final = "no rule"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def decide(rights: Rights, permission: Permission, resource: Resource) -> Decisi
             or _by_account(rights, permission, resource)
             or _by_visibility(rights, permission, resource)
         )
-    return Decision(allowed=reason is not None, reason=reason or "no rule")
+    return Decision(allowed=reason is not None, reason=reason or NO_RULE)
 
 
 def _denial(rights: Rights, permission: Permission, resource: Resource) -> str | None:

@@ -19,6 +19,7 @@ from entrepot.capabilities.access.documents import Effect, Vocabularies
 from entrepot.capabilities.access.evaluator import (
     EVERYTHING,
     INACTIVE,
+    NO_RULE,
     NOBODY,
     Decision,
     Rights,
@@ -126,6 +127,13 @@ class Judge:
     ) -> bool:
         """Whether the caller may."""
         return self.decide(conn, caller, permission, resource).allowed
+
+    def leaves(
+        self, conn: Connection, caller: Caller, permission: Permission, resource: Resource
+    ) -> bool:
+        """Whether nothing takes it from the caller: own matters need no rule, yet a policy may deny them."""
+        decision = self.decide(conn, caller, permission, resource)
+        return decision.allowed or decision.reason == NO_RULE
 
     def decide(
         self, conn: Connection, caller: Caller, permission: Permission, resource: Resource

@@ -14,7 +14,6 @@ from entrepot.model.ids import TenantId
 from entrepot.model.tenancy import Tenant
 
 _RANK = {Role.MEMBER: 0, Role.ADMINISTRATOR: 1, Role.OWNER: 2}
-_NO_RULE = "no rule"  # the evaluator's reason where nothing allows and nothing denies
 
 
 def require_identities(ctx: Context, conn: Connection, caller: Caller, tenant: TenantId) -> Tenant:
@@ -33,10 +32,8 @@ def require_own_or_managed(
     """
     user = identities.find_user(conn, tenant, name)
     if user is not None and is_themselves(caller, user):
-        decision = ctx.access.judge.decide(
-            conn, caller, Permission.IDENTITY_MANAGE, Resource(tenant)
-        )
-        if decision.allowed or decision.reason == _NO_RULE:
+        judge = ctx.access.judge
+        if judge.leaves(conn, caller, Permission.IDENTITY_MANAGE, Resource(tenant)):
             return user
     require_identities(ctx, conn, caller, tenant)
     if user is None:
