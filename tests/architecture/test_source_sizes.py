@@ -11,6 +11,7 @@ OVER_THE_RULE = 0.10
 
 LARGE_MODULES = {
     "metadata/schema.py": "the schema: one table after another",
+    "dialects/tcr/book.py": "a shape table: what the vendor documents of each action",
     "metadata/migrations/versions/0001_first_tables.py": "the schema as its first revision",
 }
 LARGE_FUNCTIONS = {
