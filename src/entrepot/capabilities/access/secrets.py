@@ -1,16 +1,17 @@
 """Secrets we make ourselves: at least 160 random bits, so that SHA-256 is enough to store them by."""
 
-import base64
 import hashlib
 import hmac
 import secrets
+import string
 from dataclasses import dataclass
 from typing import Final
 
-_SECRET_BYTES: Final = 24  # 192 bits
+_SECRET_LENGTH: Final = 32
 LASTING_PREFIX: Final = "AKID"  # of access keys without an end
 TEMPORARY_PREFIX: Final = "TKID"
-_ACCESS_KEY_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+_ACCESS_KEY_ALPHABET: Final = string.ascii_uppercase + string.digits
+_ALPHANUMERIC: Final = string.ascii_letters + string.digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,8 @@ class AccessKey:
 
 
 def new_secret() -> str:
-    """32 letters, digits, `-` and `_`: 192 random bits."""
-    return base64.urlsafe_b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
+    """32 letters and digits: 190 random bits."""
+    return "".join(secrets.choice(_ALPHANUMERIC) for _ in range(_SECRET_LENGTH))
 
 
 def new_access_key(prefix: str = LASTING_PREFIX) -> AccessKey:
