@@ -12,7 +12,17 @@ from entrepot.config import Source
 # Commands are modules of their own name here; those that share one stand with it. Imported when they are named.
 ADMINISTRATION = (
     *("tenant", "user", "group", "key", "policy", "grant", "token"),
-    *("namespace", "quota", "instance", "network", "certificate", "bucket"),
+    *(
+        "namespace",
+        "quota",
+        "instance",
+        "network",
+        "certificate",
+        "entry",
+        "link",
+        "domain",
+        "bucket",
+    ),
 )
 OPERATION = ("gc", "scrub", "undelete", "doctor")
 LAZY = {
