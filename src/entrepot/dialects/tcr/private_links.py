@@ -94,11 +94,12 @@ class EndpointDns(Asks, frozen=True, kw_only=True):
     eni_lb_ip: Text = field(name="EniLBIp")
     use_public_domain: bool | None = None
     region_name: Text | None = None
-    region_id: int | None = None
 
 
 class CreateInternalEndpointDns(EndpointDns, frozen=True, kw_only=True):
     """Give them out."""
+
+    region_id: int | None = None
 
     def to_command(self, asked: Asked) -> SetLinkNames:
         """For all links to that network."""
