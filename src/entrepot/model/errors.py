@@ -276,6 +276,8 @@ class Protected(Conflict):
 class Denied(RegistryError):
     """The caller is not who may do this."""
 
+    noted = False  # whether the audit trail has it already
+
 
 @dataclass(eq=False)
 class Unauthenticated(Denied):

@@ -35,6 +35,7 @@ async def change(ctx: Context, caller: Caller, action: str, fn: Callable[[Connec
         details = {"permission": error.permission}
         entry = _entry(caller, action, error.resource, Outcome.DENIED, caller.tenant, details)
         await ctx.db.write(lambda conn: audit.record(conn, entry))
+        error.noted = True
         raise
 
 

@@ -57,7 +57,7 @@ class Tcr:
         """Answer one request; raises nothing of ours."""
         if not _is_meant(request):
             return Response(404, [(b"content-type", b"text/plain")], b"not found\n")
-        request_id = envelope.new_request_id()
+        request.id = request_id = envelope.new_request_id()  # one id in log, audit trail and answer
         try:
             return envelope.success(await self._outputs(request, request_id), request_id)
         except Refusal as refusal:
@@ -152,7 +152,7 @@ class Tcr:
         try:
             result = await operation.use_case(self._ctx, caller, asked.to_command(where))
         except Denied as error:
-            if not operation.changes:  # changes write down their own refusals
+            if not error.noted:
                 resource = str(where.place.public_id if where.place else "tenant")
                 self._audit.denied(
                     caller, f"tcr:{operation.name}", resource, request=request, error=error
