@@ -115,7 +115,7 @@ def test_a_first_start_loads_no_alembic_and_the_next_has_nothing_to_do(database_
     )
 
 
-def test_programs_that_start_together_make_the_tables_once(database_url):
+def test_programs_that_start_together_make_the_tables_once(database_url, database):
     program = (
         "import sys\n"
         "from entrepot.metadata import database, migrate\n"
