@@ -148,6 +148,4 @@ def open_account(registry: Started, operator: Operator) -> Account:
     name = f"firm{next(_numbers)}"
     made = operator.run(create_tenant, CreateTenant(name, owner="owner"))
     pair = operator.run(create_key, KeysOf(made.tenant.id, "owner"))
-    return Account(
-        registry, operator, made.tenant, "owner", pair.key.access_key_id, pair.secret
-    )
+    return Account(registry, operator, made.tenant, "owner", pair.key.access_key_id, pair.secret)
