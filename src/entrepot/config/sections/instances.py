@@ -54,7 +54,7 @@ class Instances(Section, frozen=True, kw_only=True):
         str,
         setting(
             "Address that private links are told they find this server at. Empty: the listener's, or on a listener of all addresses the one towards the network.",
-            pattern="[A-Za-z0-9.:-]{1,253}",
+            pattern="[A-Za-z0-9.:-]{0,253}",
         ),
     ] = ""
     enforce_expiry: Annotated[
