@@ -1,9 +1,13 @@
 """What the database did, counted: for tests that bound the SQL of a request, and for metrics."""
 
 import threading
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from resource import RUSAGE_THREAD, getrusage
+from typing import Final
+
+_BOUNDS: Final = tuple(2.0**power / 1e6 for power in range(23))  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ class Latency:
 
         What `waited` denies waited for a processor, which no thread would help.
         """
-        self.buckets[min(int(seconds * 1e6).bit_length(), 23)] += 1
+        self.buckets[bisect_right(_BOUNDS, seconds)] += 1
         self._seen += 1
         if seconds > self.SLOW_SECONDS and self.waited():
             self._slow += 1

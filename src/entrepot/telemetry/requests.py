@@ -49,6 +49,13 @@ class Cell:
     sent: int = 0
     seconds: float = 0.0
     buckets: list[float] = field(default_factory=lambda: [0.0] * (len(SECONDS) + 1))
+    level: str = field(init=False)  # of the lines of its requests
+    level_number: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        is_health = self.endpoint == "health"
+        self.level = "error" if self.status == "5xx" else "debug" if is_health else "info"
+        self.level_number = LEVELS[self.level]
 
     def samples(self) -> Iterator[Sample]:
         """What it counted, by the catalog's names."""
@@ -83,35 +90,23 @@ class Telemetry:
     def observe(self, request: Request, *, status: int, size: int, seconds: float) -> None:
         """One line a request, at info; at error from 500 on, at debug where it is only about health."""
         where = endpoint_of(request.path)
-        if self._is_counting:
-            self._count(request, where, status=status, size=size, seconds=seconds)
-        level = "error" if status >= 500 else "debug" if where[1] == "health" else "info"
-        if LEVELS[level] >= LOG.threshold:
-            self._write(request, level, status=status, size=size, seconds=seconds)
-        if self.tracer is not None:
-            self.tracer.request(request, where[1], status=status, size=size, seconds=seconds)
-
-    def _count(
-        self,
-        request: Request,
-        where: tuple[str, str],
-        *,
-        status: int,
-        size: int,
-        seconds: float,
-    ) -> None:
         cell = self._by_status.get((where, request.method, status))
         if cell is None:
             cell = self._cell(where, request.method, status)
-        cell.requests += 1
-        cell.sent += size
-        cell.received += request.received
-        cell.seconds += seconds
-        cell.buckets[bisect_left(SECONDS, seconds)] += 1
-        if status == 429:
-            self.metrics.count("throttled", where[1])
-        elif status == 201 and where[1] == "upload":
-            self.metrics.count("blobs_pushed")
+        if self._is_counting:
+            cell.requests += 1
+            cell.sent += size
+            cell.received += request.received
+            cell.seconds += seconds
+            cell.buckets[bisect_left(SECONDS, seconds)] += 1
+            if status == 429:
+                self.metrics.count("throttled", where[1])
+            elif status == 201 and where[1] == "upload":
+                self.metrics.count("blobs_pushed")
+        if cell.level_number >= LOG.threshold:
+            self._write(request, cell.level, status=status, size=size, seconds=seconds)
+        if self.tracer is not None:
+            self.tracer.request(request, where[1], status=status, size=size, seconds=seconds)
 
     def _cell(self, where: tuple[str, str], method: str, status: int) -> Cell:
         """The cell of a known method; all foreign words share one, so that no client can make many."""
@@ -123,8 +118,9 @@ class Telemetry:
         return cell
 
     def _samples(self) -> Iterator[Sample]:
-        for cell in list(self._cells.values()):
-            yield from cell.samples()
+        if self._is_counting:
+            for cell in list(self._cells.values()):
+                yield from cell.samples()
 
     @staticmethod
     def _write(request: Request, level: str, *, status: int, size: int, seconds: float) -> None:
@@ -146,7 +142,11 @@ class Telemetry:
             request.id,
             LOG.process,
         )
-        LOG.put(line)
+        writer = LOG.writer
+        if writer is not None:
+            writer.put_access(line)
+        else:
+            LOG.put(line)
 
 
 def endpoint_of(path: bytes) -> tuple[str, str]:

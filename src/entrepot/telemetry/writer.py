@@ -49,13 +49,29 @@ class LineWriter:
 
     def put(self, line: bytes | AccessLine) -> None:
         """Hand over a line with its end, or one of a request. From any thread; never waits for the reader, never raises."""
-        size = len(line) if isinstance(line, bytes) else _ACCESS_BYTES
+        if isinstance(line, AccessLine):
+            self.put_access(line)
+            return
         with self._lock:
-            if self._size + size > self._most:
+            if self._size + len(line) > self._most:
                 self.lost += 1
                 return
             self._lines.append(line)
-            self._size += size
+            self._size += len(line)
+        self._rouse()
+
+    def put_access(self, line: AccessLine) -> None:
+        """Likewise, for what each request does."""
+        with self._lock:
+            if self._size > self._most - _ACCESS_BYTES:
+                self.lost += 1
+                return
+            self._lines.append(line)
+            self._size += _ACCESS_BYTES
+        if not self._is_awake:
+            self._rouse()
+
+    def _rouse(self) -> None:
         if not self._is_awake:
             self._is_awake = True
             self._wake.set()
