@@ -9,6 +9,7 @@ from entrepot.capabilities.instances.domains import (
     create_domain,
     delete_domain,
     list_domains,
+    renew_domain,
 )
 from entrepot.capabilities.instances.managed import OfInstance
 from entrepot.cli.local import run
@@ -54,6 +55,22 @@ def create(source: Source, instance: str, host: str, certificate: str) -> None:
 
     made = run(source, work)
     click.echo(f"the domain {made.host} is {made.status.value}")
+
+
+@domain.command()
+@click.argument("instance")
+@click.argument("host")
+@click.option("--certificate", required=True, help="The new certificate's id.")
+@click.pass_obj
+def renew(source: Source, instance: str, host: str, certificate: str) -> None:
+    """Serve HOST with another certificate; nobody is cut off."""
+
+    async def work(ctx: Context, caller: Caller) -> Domain:
+        found = await instance_of(ctx, caller, instance)
+        return await renew_domain(ctx, caller, CreateDomain(found.id, host, certificate))
+
+    made = run(source, work)
+    click.echo(f"the domain {made.host} is {made.status.value}, with {made.certificate}")
 
 
 @domain.command()

@@ -6,7 +6,7 @@ decided about an address is remembered until its rules change.
 
 import ipaddress
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from entrepot.http.messages import Headers, Request, Response
@@ -21,21 +21,21 @@ _HEADERS: Final[Headers] = [
     (b"docker-distribution-api-version", b"registry/2.0"),
     (b"x-content-type-options", b"nosniff"),
 ]
-# A network as address family, prefix and mask: two comparisons of numbers for each that is asked.
-_Plain = tuple[int, int, int]
+# Prefixes by address family and mask: a list of hundreds has a few masks, and each is one look.
+_Prefixes = dict[tuple[int, int], set[int]]
 
 
 class Admission:
     """The rules of one instance. An address that cannot be read is nobody's: only `0.0.0.0/0`, everybody, has it."""
 
-    __slots__ = ("_decided", "_is_admitting_all", "_networks", "rules")
+    __slots__ = ("_decided", "_is_admitting_all", "_prefixes", "rules")
 
     def __init__(self, rules: EntryRules) -> None:
         self.rules = rules
         self._is_admitting_all = (
             rules.status is EntryStatus.OPENED and EVERYBODY[0] in rules.allowed
         )
-        self._networks: tuple[_Plain, ...] | None = None
+        self._prefixes: _Prefixes | None = None
         self._decided: dict[str, bool] = {}
 
     def admits(self, address: str) -> bool:
@@ -53,10 +53,11 @@ class Admission:
         return known
 
     def _decide(self, address: str) -> bool:
-        if self._networks is None:
+        if self._prefixes is None:
             is_open = self.rules.status is EntryStatus.OPENED
-            public = self.rules.allowed if is_open else ()
-            self._networks = tuple(map(_plain, (*self.rules.linked, *public)))
+            self._prefixes = _prefixes(
+                (*self.rules.linked, *(self.rules.allowed if is_open else ()))
+            )
         try:
             parsed = ipaddress.ip_address(address)
         except ValueError:
@@ -65,7 +66,8 @@ class Admission:
             parsed = parsed.ipv4_mapped
         version, number = parsed.version, int(parsed)
         return any(
-            version == family and number & mask == prefix for family, prefix, mask in self._networks
+            version == family and number & mask in prefixes
+            for (family, mask), prefixes in self._prefixes.items()
         )
 
 
@@ -110,9 +112,13 @@ def _kept(former: Admission | None, rules: EntryRules) -> Admission:
     return former if former is not None and former.rules == rules else Admission(rules)
 
 
-def _plain(text: str) -> _Plain:
-    network = ipaddress.ip_network(text)
-    return network.version, int(network.network_address), int(network.netmask)
+def _prefixes(networks: Iterable[str]) -> _Prefixes:
+    found: _Prefixes = {}
+    for text in networks:
+        network = ipaddress.ip_network(text)
+        key = network.version, int(network.netmask)
+        found.setdefault(key, set()).add(int(network.network_address))
+    return found
 
 
 def _refused(error: AddressRefused) -> Response:

@@ -165,6 +165,15 @@ def set_domain_status(conn: Connection, host: str, status: DomainStatus) -> None
     )
 
 
+def set_domain_certificate(conn: Connection, host: str, certificate: int) -> None:
+    """Serve it with another one."""
+    conn.execute(
+        sa.update(instance_hosts)
+        .where(instance_hosts.c.host == host)
+        .values(certificate_id=certificate)
+    )
+
+
 def delete_domain(conn: Connection, host: str) -> None:
     """It is gone."""
     conn.execute(sa.delete(instance_hosts).where(instance_hosts.c.host == host))

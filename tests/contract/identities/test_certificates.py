@@ -25,6 +25,7 @@ from entrepot.capabilities.instances.domains import (
     create_domain,
     delete_domain,
     list_domains,
+    renew_domain,
 )
 from entrepot.capabilities.instances.instances import InstanceHost, add_host
 from entrepot.capabilities.instances.managed import OfInstance
@@ -259,6 +260,31 @@ def test_a_certificate_given_with_a_deletion_must_be_the_hosts(world, cast, inst
     assert len(world.audited("domain.delete")) == 1
 
 
+def test_a_domain_is_renewed_without_a_break_and_a_failed_one_is_tried_again(world, cast, instance):
+    old, new, other = (add(world, cast, host) for host in ("a.test", "a.test", "b.test"))
+    create = CreateDomain(instance.id, "a.test", old.public_id)
+    renew = copied(create, certificate=new.public_id)
+    with pytest.raises(HostUnknown):
+        world.run(renew_domain, cast.owner, renew)
+    world.run(create_domain, cast.owner, create)
+    work_until(world, lambda conn: status(conn, "a.test") == "ready")
+    before = world.do(served_pair(world.ctx, "a.test")), world.epoch(epochs.ROUTING)
+
+    with pytest.raises(HostNotCovered):
+        world.run(renew_domain, cast.owner, copied(create, certificate=other.public_id))
+    renewed = world.run(renew_domain, cast.owner, renew)
+
+    assert (renewed.status, renewed.certificate) == ("ready", new.public_id)
+    assert world.do(served_pair(world.ctx, "a.test")) != before[0]
+    assert world.epoch(epochs.ROUTING) > before[1]
+    world.run(delete_certificate, cast.owner, NamedCertificate(cast.acme.id, old.public_id))
+
+    fail = sa.text("UPDATE instance_hosts SET status = 'failed'")
+    world.ctx.db.write_sync(lambda conn: conn.execute(fail).rowcount)
+    assert world.run(renew_domain, cast.owner, renew).status == "creating"
+    work_until(world, lambda conn: status(conn, "a.test") == "ready")
+
+
 def test_a_certificate_in_use_stays_and_its_key_goes_with_it(world, cast, instance):
     made = add(world, cast, "a.test")
     one = NamedCertificate(cast.acme.id, made.public_id)
@@ -327,6 +353,7 @@ def test_who_may_manage_certificates_and_domains(world, cast, instance, who):
     of_instance = (
         (list_domains, OfInstance(instance.id)),
         (create_domain, CreateDomain(instance.id, "b.test", made.public_id)),
+        (renew_domain, CreateDomain(instance.id, "a.test", made.public_id)),
         (delete_domain, DeleteDomain(instance.id, "a.test")),
     )
     for group, absent in ((of_tenant, Forbidden), (of_instance, InstanceUnknown)):

@@ -21,6 +21,7 @@ from entrepot.metadata import certificates, epochs, work
 from entrepot.metadata.database import Connection, now
 from entrepot.model.access import Caller
 from entrepot.model.certificates import (
+    Certificate,
     CertificateInvalid,
     CertificateUnknown,
     Domain,
@@ -66,14 +67,7 @@ async def create_domain(ctx: Context, caller: Caller, command: CreateDomain) -> 
 
     def write(conn: Connection) -> Domain:
         instance = managed_instance(ctx, conn, caller, command)
-        tenant = instance.tenant
-        if tenant is None:  # the shared one was refused already
-            raise CertificateUnknown(command.certificate[:300])
-        certificate = certificate_for(conn, command.certificate, tenant)
-        if not certificate.covers(host):
-            raise HostNotCovered(host, certificate.public_id)
-        if certificate.ends_at <= now(conn):
-            raise CertificateInvalid("it has ended")
+        certificate = _usable(conn, instance, host, public_id=command.certificate)
         present = [one for one in certificates.list_domains(conn, instance.id) if one.certificate]
         check_room(ctx, conn, instance.id, resource="domains", present=len(present))
         if not certificates.insert_domain(conn, instance.id, host, certificate=certificate.id):
@@ -84,6 +78,43 @@ async def create_domain(ctx: Context, caller: Caller, command: CreateDomain) -> 
         return made
 
     return await change(ctx, caller, "domain.create", write)
+
+
+async def renew_domain(ctx: Context, caller: Caller, command: CreateDomain) -> Domain:
+    """Serve a host of the instance with another certificate, from the next handshake on; one that failed is tried again by a job.
+
+    Raises Denied, InstanceUnknown, Protected, InstanceNotRunning, HostUnknown, CertificateUnknown, CertificateInvalid, HostNotCovered.
+    """
+    host = further_host(ctx.settings, command.host)
+
+    def write(conn: Connection) -> Domain:
+        instance = managed_instance(ctx, conn, caller, command)
+        present = _found(conn, instance, host)
+        if present.status is DomainStatus.DELETING:
+            raise HostUnknown(host)
+        certificate = _usable(conn, instance, host, public_id=command.certificate)
+        certificates.set_domain_certificate(conn, host, certificate.id)
+        if present.status is DomainStatus.FAILED:
+            certificates.set_domain_status(conn, host, DomainStatus.CREATING)
+            _move_later(ctx, conn, present)
+        ctx.access.raise_epoch(conn, epochs.ROUTING)
+        renewed = _found(conn, instance, host)
+        _noted(conn, caller, "renew", instance=instance, domain=renewed)
+        return renewed
+
+    return await change(ctx, caller, "domain.renew", write)
+
+
+def _usable(conn: Connection, instance: Instance, host: str, *, public_id: str) -> Certificate:
+    """A certificate of the instance's tenant for the host. Raises CertificateUnknown, CertificateInvalid (it has ended), HostNotCovered."""
+    if instance.tenant is None:
+        raise CertificateUnknown(public_id[:300])
+    found = certificate_for(conn, public_id, instance.tenant)
+    if not found.covers(host):
+        raise HostNotCovered(host, found.public_id)
+    if found.ends_at <= now(conn):
+        raise CertificateInvalid("it has ended")
+    return found
 
 
 async def list_domains(ctx: Context, caller: Caller, command: OfInstance) -> list[Domain]:
