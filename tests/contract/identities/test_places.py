@@ -269,9 +269,9 @@ def test_quotas_show_limits_and_what_is_used(world, cast):
         QuotaShown("bytes", 1000, 0, is_default=False),
     ]
     world.run(set_quota, world.operator, SetQuota(subject, "bytes", None))
-    assert world.run(show_quota, cast.root, subject)[2].is_default
+    assert world.run(show_quota, cast.root, subject)[3].is_default
     assert len(world.run(show_quota, cast.root, Subject("namespace", "team"))) == 3
-    assert len(world.run(show_quota, cast.root, Subject("instance", world.shared.name))) == 3
+    assert len(world.run(show_quota, cast.root, Subject("instance", world.shared.name))) == 8
 
 
 @pytest.mark.parametrize(

@@ -220,6 +220,9 @@ def test_an_instance_is_shown_changed_and_protected(commands):
     assert (shown["status"], shown["edition"], shown["protected"]) == ("running", "premium", True)
     assert "protected" in commands.refused("instance", "delete", "acme-own", "--yes")
     assert "edition" in commands.refused("instance", "modify", "acme-own", "--edition", "none")
+    commands.ok("quota", "set", "instance", "acme-own", "domains", "1")
+    shown = {row["resource"]: row for row in commands.json("quota", "show", "instance", "acme-own")}
+    assert (shown["domains"]["limit"], shown["namespaces"]["limit"]) == (1, 500)
     commands.ok("instance", "create", "shut-one", "--closed")
     assert commands.json("instance", "show", "shut-one")["entry"] == "closed"
 

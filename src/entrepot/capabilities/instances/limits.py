@@ -3,9 +3,16 @@
 from dataclasses import dataclass
 
 from entrepot.capabilities.context import Context
-from entrepot.capabilities.instances.quotas import EDITION, RESOURCES, SUBJECTS
+from entrepot.capabilities.instances.quotas import EDITION, IN_INSTANCE, RESOURCES, SUBJECTS
 from entrepot.capabilities.operations.trail import change, note
-from entrepot.metadata import instance_details, instances, namespaces, quotas, tenants
+from entrepot.metadata import (
+    instance_details,
+    instance_usage,
+    instances,
+    namespaces,
+    quotas,
+    tenants,
+)
 from entrepot.metadata.database import Connection
 from entrepot.model.access import Caller, Permission, Resource
 from entrepot.model.errors import (
@@ -20,7 +27,7 @@ _MAX_LIMIT = 2**63 - 1
 # Which limits mean something where: `tags` counts in one repository, a namespace has no namespaces.
 _MEANINGFUL = {
     "tenant": ("instances", "namespaces", "repositories", "bytes"),
-    "instance": ("namespaces", "repositories", "bytes"),
+    "instance": ("namespaces", "repositories", "bytes", *IN_INSTANCE),
     "namespace": ("repositories", "tags", "bytes"),
 }
 
@@ -120,6 +127,8 @@ def _used(conn: Connection, kind: str, number: int, resource: str) -> int | None
         return None
     if resource == "instances":
         return instance_details.count_owned(conn, TenantId(number))
+    if resource in IN_INSTANCE:
+        return instance_usage.used(conn, InstanceId(number), resource)
     if resource != "namespaces":
         return quotas.usage(conn, kind, number, resource)
     if kind == "instance":

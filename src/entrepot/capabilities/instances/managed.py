@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from entrepot.capabilities.context import Context
-from entrepot.metadata import entries, instances
+from entrepot.metadata import entries, instances, quotas
 from entrepot.metadata.database import Connection
 from entrepot.model.access import Caller, Permission, Resource
 from entrepot.model.errors import InstanceUnknown, Protected, QuotaExceeded
@@ -66,11 +66,14 @@ def check_room(
     present: int,
     more: int = 1,
 ) -> None:
-    """In a transaction: whether the instance's edition has room for `more` of a resource. Raises QuotaExceeded."""
+    """In a transaction: whether the instance has room for `more` of a resource, by an operator's limit, else its edition's.
+
+    Raises QuotaExceeded.
+    """
     name = entries.edition_name(conn, instance)
     editions = ctx.settings.instances.editions
     edition = next((one for one in editions if one.name == name), editions[0])
-    limit = edition.limit(resource)
+    limit = quotas.limits_of(conn, "instance", instance).get(resource, edition.limit(resource))
     if limit is not None and present + more > limit:
         raise QuotaExceeded(resource, limit)
 

@@ -1,6 +1,7 @@
 """Quotas: limits per tenant, instance and namespace, checked in the transaction that would exceed them (DESIGN section 9).
 
-Resources: `namespaces` (tenant, instance), `repositories`, `tags` and `bytes` (logical: linked blobs and manifests).
+Resources: `instances` (tenant), `namespaces` (tenant, instance), `repositories`, `tags` and `bytes` (logical: linked blobs and
+manifests), and what only an instance has (`IN_INSTANCE`).
 Without a row nothing is limited, but for SWR organizations a tenant (`quota.swr_organizations`).
 """
 
@@ -16,7 +17,8 @@ from entrepot.model.tenancy import Namespace
 EDITION: Final = (
     "edition"  # subject kind of the limits that an instance's edition brings (`editions.py`)
 )
-RESOURCES: Final = ("namespaces", "repositories", "tags", "bytes")
+IN_INSTANCE: Final = ("tokens", "accounts", "links", "allow_list_entries", "domains")
+RESOURCES: Final = ("instances", "namespaces", "repositories", "tags", "bytes", *IN_INSTANCE)
 SUBJECTS: Final = ("tenant", "instance", "namespace")
 
 
