@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from account import Account, open_account
+from firm import Firm
 from started import Operator, Started, operating, started
 
 
@@ -24,3 +25,11 @@ def tcr_operator(tcr: Started) -> Iterator[Operator]:
 def account(tcr: Started, tcr_operator: Operator) -> Account:
     """A new tenant's owner with a key."""
     return open_account(tcr, tcr_operator)
+
+
+@pytest.fixture(scope="session")
+def firm(tcr: Started, tcr_operator: Operator) -> Iterator[Firm]:
+    """A tenant whose instance runs and is open; tests share it and make names of their own."""
+    made = Firm(open_account(tcr, tcr_operator))
+    yield made
+    made.wire.close()

@@ -8,7 +8,17 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Final, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Any,
+    Final,
+    Literal,
+    TypeAlias,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import msgspec
 
@@ -139,9 +149,11 @@ def _fields(kind: Any) -> dict[str, tuple[Any, bool]]:
 
 
 def _bare(declared: Any) -> Any:
-    """A type without `| None` (constraints are gone with `get_type_hints`)."""
+    """A type without `| None`, of a closed set of values theirs (constraints are gone with `get_type_hints`)."""
     if get_origin(declared) in (Union, UnionType):
         (declared,) = (part for part in get_args(declared) if part is not NoneType)
+    if get_origin(declared) is Literal:
+        return type(get_args(declared)[0])
     return declared
 
 
