@@ -37,6 +37,19 @@ def limits_of(conn: Connection, kind: str, number: int) -> dict[str, int]:
     return {row.resource: row.limit for row in rows}
 
 
+def limits_of_all(conn: Connection, kind: str) -> dict[int, dict[str, int]]:
+    """Every limit set on subjects of one kind, by subject, then by resource."""
+    rows = conn.execute(
+        sa.select(quotas.c.subject_id, quotas.c.resource, quotas.c.limit).where(
+            quotas.c.subject_kind == kind
+        )
+    )
+    found: dict[int, dict[str, int]] = {}
+    for row in rows:
+        found.setdefault(row.subject_id, {})[row.resource] = row.limit
+    return found
+
+
 def set_limit(
     conn: Connection, kind: str, number: int, *, resource: str, limit: int | None
 ) -> None:

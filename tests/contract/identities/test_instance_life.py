@@ -7,7 +7,12 @@ import sqlalchemy as sa
 from mortal_worker import Killed, MortalWorker, waiting
 from working import work_until
 
+from entrepot.capabilities.access.accounts import CreateToken, create_token
 from entrepot.capabilities.access.identities.tenants import delete_tenant
+from entrepot.capabilities.access.service_accounts import (
+    CreateServiceAccount,
+    create_service_account,
+)
 from entrepot.capabilities.instances import deploying, removing
 from entrepot.capabilities.instances.buckets import (
     RestoreBucket,
@@ -31,7 +36,6 @@ from entrepot.capabilities.instances.namespaces import (
     CreateNamespace,
     create_namespace,
 )
-from entrepot.capabilities.instances.quotas import admit_in_instance
 from entrepot.config import Source, load
 from entrepot.metadata import counters, instance_details, instances, namespaces, resource_tags
 from entrepot.metadata.schema import (
@@ -46,6 +50,7 @@ from entrepot.metadata.schema import (
 from entrepot.metadata.schema import instances as instance_rows
 from entrepot.metadata.schema import namespaces as namespace_rows
 from entrepot.metadata.schema import repositories as repository_rows
+from entrepot.model.access import AccountKind
 from entrepot.model.errors import (
     InstanceUnknown,
     NameTaken,
@@ -65,7 +70,7 @@ from entrepot.model.network_access import EntryStatus
 from entrepot.model.tenancy import InstanceStatus
 
 DAY = 86_400 * 1_000_000
-SMALL = "small namespaces=2 repositories=1 tokens=0"
+SMALL = "small namespaces=2 repositories=1 tokens=0 accounts=1"
 
 
 @pytest.fixture
@@ -290,22 +295,39 @@ def test_an_edition_that_use_does_not_fit_is_refused(world, cast, worker):
     assert shown.edition == "small"
 
 
+def token(world, cast, instance, kind=AccountKind.LONGTERM):
+    return world.run(create_token, cast.owner, CreateToken(instance, kind))
+
+
+def robot(world, cast, instance, name):
+    return world.run(create_service_account, cast.owner, CreateServiceAccount(instance, name, {}))
+
+
 def test_an_operators_limit_on_the_instance_comes_before_its_editions(world, cast, worker):
     made = running(world, cast, worker, edition="small")
-
-    def admit(resource, used):
-        world.read(lambda conn: admit_in_instance(conn, made.id, resource, used=used))
-
-    admit("namespaces", 1)
-    admit("domains", 10_000)
+    fill(world, cast, made)
+    third = CreateNamespace(made.id, cast.acme.id, "third")
     with pytest.raises(QuotaExceeded):
-        admit("namespaces", 2)
-    with pytest.raises(QuotaExceeded):
-        admit("tokens", 0)
+        world.run(create_namespace, cast.owner, third)
     subject = Subject("instance", "acme-own")
     world.run(set_quota, world.operator, SetQuota(subject, "namespaces", 3))
-    admit("namespaces", 2)
-    fill(world, cast, made, count=3)
+    world.run(create_namespace, cast.owner, third)
+
+
+def test_editions_limit_tokens_and_service_accounts(world, cast, worker):
+    made = running(world, cast, worker, edition="small")
+    token(world, cast, made, AccountKind.TEMPORARY)
+    robot(world, cast, made, "one")
+    for make_one, resource, limit in (
+        (lambda: token(world, cast, made), "tokens", 0),
+        (lambda: robot(world, cast, made, "two"), "accounts", 1),
+    ):
+        with pytest.raises(QuotaExceeded) as refused:
+            make_one()
+        assert (refused.value.resource, refused.value.limit) == (resource, limit)
+        subject = Subject("instance", "acme-own")
+        world.run(set_quota, world.operator, SetQuota(subject, resource, limit + 1))
+        make_one()
 
 
 def test_editions_that_the_settings_change_are_applied(database_url, tmp_path, world, cast, worker):
@@ -321,7 +343,7 @@ def test_editions_that_the_settings_change_are_applied(database_url, tmp_path, w
     fill(world, cast, made, count=1)
     with pytest.raises(QuotaExceeded):
         world.run(create_namespace, cast.owner, CreateNamespace(made.id, cast.acme.id, "second"))
-    world.read(lambda conn: admit_in_instance(conn, made.id, "tokens", used=5))
+    token(world, cast, made)
     later.watch()
     assert waiting(world) == []
 

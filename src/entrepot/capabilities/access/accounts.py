@@ -9,6 +9,7 @@ from typing import Final
 
 from entrepot.capabilities.access.secrets import fingerprint, new_secret
 from entrepot.capabilities.context import Context
+from entrepot.capabilities.instances.quotas import admit_in_instance
 from entrepot.capabilities.operations.trail import note
 from entrepot.metadata import access as standings
 from entrepot.metadata import accounts, epochs
@@ -70,7 +71,7 @@ class MadeAccount:
 
 
 async def create_token(ctx: Context, caller: Caller, command: CreateToken) -> MadeAccount:
-    """Make a token. Raises Forbidden, InstanceUnknown, ValueInvalid."""
+    """Make a token. Raises Forbidden, InstanceUnknown, ValueInvalid, QuotaExceeded."""
     if command.kind not in _TOKENS:
         raise ValueInvalid("kind", "expected temporary or longterm")
     secret = new_secret()
@@ -81,6 +82,8 @@ async def create_token(ctx: Context, caller: Caller, command: CreateToken) -> Ma
         if uin is None:
             raise Forbidden(Permission.ACCOUNT_MANAGE, "tenant")
         is_temporary = command.kind is AccountKind.TEMPORARY
+        if not is_temporary:
+            admit_in_instance(conn, command.instance.id, "tokens")
         ends_at = Micros(now(conn) + TEMPORARY_SECONDS * 1_000_000) if is_temporary else None
         new = NewAccount(
             public_id=str(uuid.uuid4()),

@@ -18,6 +18,7 @@ from entrepot.capabilities.access.accounts import (
 from entrepot.capabilities.access.rights import of_namespace
 from entrepot.capabilities.access.secrets import fingerprint, new_secret
 from entrepot.capabilities.context import Context
+from entrepot.capabilities.instances.quotas import admit_in_instance
 from entrepot.metadata import accounts, epochs
 from entrepot.metadata.accounts import Account, NewAccount
 from entrepot.metadata.database import Connection, now
@@ -110,7 +111,8 @@ class ListServiceAccounts:
 async def create_service_account(
     ctx: Context, caller: Caller, command: CreateServiceAccount
 ) -> MadeAccount:
-    """Make one. Raises Forbidden (also for rights the caller does not have), NameTaken, NameInvalid, NamespaceUnknown, ValueInvalid."""
+    """Make one. Raises Forbidden (also for rights the caller does not have), NameTaken, NameInvalid, NamespaceUnknown, ValueInvalid,
+    QuotaExceeded."""
     if not _NAME.fullmatch(command.name) or len(command.name) > 255:
         raise NameInvalid(command.name[:300], _NAME_RULE)
     secret = new_secret()
@@ -120,6 +122,7 @@ async def create_service_account(
         username = PREFIX + command.name
         if accounts.get_service(conn, command.instance.id, username) is not None:
             raise NameTaken(username)
+        admit_in_instance(conn, command.instance.id, "accounts")
         _check_end(conn, command.expires_at)
         maker = caller.user or accounts.owner_of(conn, tenant)
         if maker is None:

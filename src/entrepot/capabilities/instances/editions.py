@@ -69,11 +69,11 @@ def check_fit(conn: Connection, instance: InstanceId, edition: Edition) -> None:
 
 def _outdated(conn: Connection, editions: Mapping[str, Edition]) -> list[tuple[InstanceId, str]]:
     """Instances whose rows are not what their edition says now. One that the settings no longer have stays as it was."""
+    present = quotas.limits_of_all(conn, EDITION)
     return [
         (instance, edition)
         for instance, edition in instance_details.editions_of_all(conn)
-        if edition in editions
-        and quotas.limits_of(conn, EDITION, instance) != dict(editions[edition].limits)
+        if edition in editions and present.get(instance, {}) != dict(editions[edition].limits)
     ]
 
 

@@ -7,7 +7,7 @@ Without a row nothing is limited, but for SWR organizations a tenant (`quota.swr
 
 from typing import Final
 
-from entrepot.metadata import counters, namespaces, quotas
+from entrepot.metadata import counters, instance_usage, namespaces, quotas
 from entrepot.metadata.database import Connection
 from entrepot.model.content import Repository
 from entrepot.model.errors import QuotaExceeded
@@ -68,12 +68,12 @@ def admit_namespace(
         raise QuotaExceeded("namespaces", whole)
 
 
-def admit_in_instance(conn: Connection, instance: InstanceId, resource: str, *, used: int) -> None:
-    """Raises QuotaExceeded if the instance may not have one more than `used` of what its edition limits."""
+def admit_in_instance(conn: Connection, instance: InstanceId, resource: str) -> None:
+    """Raises QuotaExceeded if the instance may not have one more of what its edition, or an operator, limits."""
     whole = [("instance", int(instance)), (EDITION, int(instance))]
     found = quotas.limits(conn, whole, resource)
     limit = found.get(whole[0], found.get(whole[1]))
-    if limit is not None and used + 1 > limit:
+    if limit is not None and instance_usage.used(conn, instance, resource) + 1 > limit:
         raise QuotaExceeded(resource, limit)
 
 
