@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 from entrepot.bootstrap.banner import show_first_start
 from entrepot.capabilities.access.documents import NATIVE, Vocabularies
@@ -37,19 +38,28 @@ async def open_context(settings: Settings) -> AsyncIterator[tuple[Context, First
         stack.callback(pool.shutdown)
         vocabularies = Vocabularies((NATIVE, TCR))
         access = await asyncio.to_thread(AccessState.open, settings, db, vocabularies=vocabularies)
+        blobs = await asyncio.to_thread(open_store, settings.storage_url.reveal())
         ctx = Context(
             settings=settings,
             db=db,
-            blobs=await asyncio.to_thread(open_store, settings.storage_url.reveal()),
+            blobs=blobs,
             pool=pool,
             access=access,
             hot=HotReads(db),
-            hashers=LiveHashers(),
+            hashers=LiveHashers(life=_life() if blobs.exclusive else b""),
         )
         stack.push_async_callback(access.stop)
         await access.start()
         first = await first_start(ctx)
         yield ctx, first
+
+
+def _life() -> bytes | None:
+    """A name of this run of the machine: what was written to its files is there until it ends. None where it has none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()
+    except OSError:
+        return None
 
 
 @asynccontextmanager

@@ -566,6 +566,7 @@ upload_sessions = Table(
     Column("algorithm", NameText, nullable=False),
     Column("offset", sa.BigInteger, nullable=False),  # recorded end; bytes behind it do not count
     Column("store_state", Bytes, nullable=False),
+    Column("hash_state", Bytes, nullable=False),  # at `offset`; empty: read the bytes again
     Column(
         "version", sa.Integer, nullable=False
     ),  # compare-and-set fence: raised by each holder and each commit

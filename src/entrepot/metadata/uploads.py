@@ -42,6 +42,7 @@ def insert(
             algorithm=str(algorithm),
             offset=0,
             store_state=b"",
+            hash_state=b"",
             version=0,
             started_at=at,
             updated_at=at,
@@ -55,6 +56,7 @@ def insert(
         algorithm=algorithm,
         offset=0,
         store_state=b"",
+        hash_state=b"",
         version=0,
         started_at=Micros(at),
     )
@@ -117,7 +119,9 @@ def release(conn: Connection, session: UploadSession, lease: Lease) -> None:
     )
 
 
-def record(conn: Connection, session: UploadSession, *, offset: int, state: bytes) -> UploadSession:
+def record(
+    conn: Connection, session: UploadSession, *, offset: int, state: bytes, hash_state: bytes
+) -> UploadSession:
     """Commit a new offset and let go of the lease. Raises LeaseLost if somebody else moved the session on."""
     row = conn.execute(
         sa.update(upload_sessions)
@@ -125,6 +129,7 @@ def record(conn: Connection, session: UploadSession, *, offset: int, state: byte
         .values(
             offset=offset,
             store_state=state,
+            hash_state=hash_state,
             version=upload_sessions.c.version + 1,
             lease_token=None,
             lease_until=None,
@@ -183,6 +188,7 @@ def session_of(row: Any) -> UploadSession:
         algorithm=Algorithm(row.algorithm),
         offset=row.offset,
         store_state=bytes(row.store_state),
+        hash_state=bytes(row.hash_state),
         version=row.version,
         started_at=Micros(row.started_at),
     )

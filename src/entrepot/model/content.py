@@ -86,6 +86,7 @@ class UploadSession:
     algorithm: Algorithm
     offset: int
     store_state: bytes
+    hash_state: bytes
     version: int
     started_at: Micros
 

@@ -41,8 +41,11 @@ class Held:
         state = await self.ctx.blocking(self.handle.save)
         offset = self.handle.offset
         held = self.session
+        hash_state = self.ctx.hashers.to_record(self.sink.hasher, offset)
         self.session = await self.ctx.db.write(
-            lambda conn: uploads.record(conn, held, offset=offset, state=state)
+            lambda conn: uploads.record(
+                conn, held, offset=offset, state=state, hash_state=hash_state
+            )
         )
         if self.sink.hasher is not None:
             self.ctx.hashers.put(self.session.id, offset, self.sink.hasher)

@@ -837,6 +837,7 @@ def upgrade() -> None:
         sa.Column("algorithm", types.NameText(), nullable=False),
         sa.Column("offset", sa.BigInteger(), nullable=False),
         sa.Column("store_state", types.Bytes(), nullable=False),
+        sa.Column("hash_state", types.Bytes(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("lease_token", types.NameText(), nullable=True),
         sa.Column("lease_until", types.Micros(), nullable=True),
