@@ -89,7 +89,8 @@ async def create_namespace(ctx: Context, caller: Caller, command: CreateNamespac
         resource_tags.replace_tags(
             conn, "namespace", tagged, check_tags(command.tags), tenant=command.tenant
         )
-        _let_creator_manage(conn, caller, namespace)
+        if instance.kind is InstanceKind.SHARED:
+            _let_creator_manage(conn, caller, namespace)
         ctx.access.raise_epoch(conn, epochs.of_tenant(command.tenant))
         _record(conn, caller, namespace, EventKind.NAMESPACE_CREATED)
         return namespace

@@ -132,7 +132,7 @@ class Tcr:
                 nonce=claim.nonce,
                 source=request.client,
                 request_id=request_id,
-                operation=f"{claim.service or 'tcr'}:{claim.action}"[:100],
+                operation=f"{_name(claim)}:{claim.action}"[:100],
             ),
         )
 
@@ -200,6 +200,11 @@ def _port(request: Request) -> str:
     if not colon or not port.isdecimal() or port in ("80", "443"):
         return ""
     return f":{port}"
+
+
+def _name(claim: Claim) -> str:
+    """The service's, as policies call it; only TC3 says it itself."""
+    return next((one.name for one in SERVICES if one.version == claim.version), SERVICES[0].name)
 
 
 def _service(claim: Claim) -> Service:
