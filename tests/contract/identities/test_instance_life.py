@@ -614,3 +614,14 @@ def test_a_task_that_was_given_up_with_its_workers_is_started_again(world, cast,
     assert status(world, made) is InstanceStatus.RUNNING
     worker.watch()
     assert waiting(world) == []
+
+
+def test_a_deleted_tenants_instances_leave_no_limits_and_tags(world, cast, worker):
+    made = running(world, cast, worker, edition="small", tags={"a": "1"})
+
+    world.run(delete_tenant, world.operator, cast.acme.id)
+
+    assert status(world, made) is InstanceStatus.DELETED
+    assert rows(world, quotas, quotas.c.subject_kind == "edition") == 0
+    assert world.read(lambda c: resource_tags.tags_of(c, "instance", made.public_id)) == {}
+    assert served(world) == set()

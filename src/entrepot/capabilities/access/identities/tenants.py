@@ -1,5 +1,6 @@
 """Tenants: made with an owner and a project in each region, deleted with everything that gave rights in them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from entrepot.capabilities.access.identities.standing import living_tenant, rights_changed
@@ -7,8 +8,16 @@ from entrepot.capabilities.access.identities.users import hash_password
 from entrepot.capabilities.access.secrets import new_secret
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.instances.namespaces import remove_namespace
+from entrepot.capabilities.instances.removing import end_instance
 from entrepot.capabilities.operations.trail import change, note
-from entrepot.metadata import epochs, identities, instances, namespaces, tenants
+from entrepot.metadata import (
+    identities,
+    instance_content,
+    instance_details,
+    instances,
+    namespaces,
+    tenants,
+)
 from entrepot.metadata.database import Connection, now
 from entrepot.model.access import Caller, Permission, Resource, Role
 from entrepot.model.errors import NameTaken, NotEmpty, Protected, TenantUnknown
@@ -95,6 +104,19 @@ async def list_tenants(ctx: Context, caller: Caller, command: ListTenants) -> li
     return await ctx.db.read(read)
 
 
+async def names_of_tenants(
+    ctx: Context, caller: Caller, wanted: Collection[TenantId]
+) -> dict[TenantId, str]:
+    """What those of them that live are called. Raises Denied."""
+
+    def read(conn: Connection) -> dict[TenantId, str]:
+        _require(ctx, conn, caller)
+        found = (tenants.get_tenant(conn, one) for one in wanted)
+        return {tenant.id: tenant.name for tenant in found if tenant is not None}
+
+    return await ctx.db.read(read)
+
+
 async def get_tenant(ctx: Context, caller: Caller, name: str) -> Tenant:
     """The tenant of that name, for those who run the deployment, and their own for its users. Raises Denied, TenantUnknown."""
 
@@ -149,8 +171,10 @@ def _delete_places(ctx: Context, conn: Connection, caller: Caller, tenant: Tenan
             for namespace in page:
                 remove_namespace(conn, caller, namespace)
         if instance.kind is InstanceKind.DEDICATED:
-            instances.tombstone_instance(conn, instance.id, Micros(now(conn)))
-            ctx.access.raise_epoch(conn, epochs.ROUTING)
+            instance_details.update_instance(conn, instance.id, kept_at=None)
+            found = instance_content.ending(conn, instance.id)
+            if found is not None:
+                end_instance(ctx, conn, caller, found)
 
 
 def _require(ctx: Context, conn: Connection, caller: Caller) -> None:
