@@ -61,7 +61,7 @@ class Firm:
         self.name = self.fresh("firm")
         self.registry = self.instance(self.name)
         self.host = self.registries(self.registry)[0]["PublicDomain"]
-        self._made: dict[Any, Any] = {}
+        self._token: dict[str, Any] | None = None
         self.do("ManageExternalEndpoint", RegistryId=self.registry, Operation="Create")
         until(self.is_open)
         self.policy(OPEN_TO_ALL)
@@ -81,11 +81,6 @@ class Firm:
 
     def fresh(self, prefix: str) -> str:
         return f"{prefix}-{secrets.token_hex(3)}{next(_numbers)}"
-
-    def once(self, key: Any, make: Callable[[], Any]) -> Any:
-        if key not in self._made:
-            self._made[key] = make()
-        return self._made[key]
 
     def state(self) -> str:
         """A digest of all that an account's calls may change."""
@@ -172,12 +167,9 @@ class Firm:
     def namespace(self, name: str = "", *, is_public: bool = False) -> str:
         """One of that name, made if need be; or a new one."""
         name = name or self.fresh("ns")
-
-        def make() -> str:
-            self.do("CreateNamespace", **self.at(NamespaceName=name, IsPublic=is_public))
-            return name
-
-        return str(self.once(("namespace", name), make))
+        taken = self.code("CreateNamespace", self.at(NamespaceName=name, IsPublic=is_public))
+        assert taken in ("", "FailedOperation.ErrorTcrResourceConflict")
+        return name
 
     def repository(self, namespace: str = "", name: str = "") -> dict[str, str]:
         where = {"NamespaceName": self.namespace(namespace), "RepositoryName": name or "app"}
@@ -224,7 +216,9 @@ class Firm:
 
     def token(self) -> dict[str, Any]:
         """A long-term token, the same one every time."""
-        return dict(self.once("token", self.new_token))
+        if self._token is None:
+            self._token = self.new_token()
+        return self._token
 
     def new_token(self) -> dict[str, Any]:
         return self.do("CreateInstanceToken", **self.at(TokenType="longterm", Desc="here"))
@@ -233,16 +227,9 @@ class Firm:
         """A service account of that name, made if need be; or a new one."""
         name = name or self.fresh("robot")
         rights = [{"Resource": self.namespace("robots"), "Actions": ["tcr:PullRepository"]}]
-
-        def make() -> str:
-            self.do("CreateServiceAccount", **self.at(Name=name, Permissions=rights))
-            return name
-
-        return str(self.once(("robot", name), make))
-
-    def forget(self, kind: str, name: str) -> None:
-        """It was deleted, or may have been."""
-        self._made.pop((kind, name), None)
+        taken = self.code("CreateServiceAccount", self.at(Name=name, Permissions=rights))
+        assert taken in ("", "ResourceInUse")
+        return name
 
 
 def _descriptor(media_type: str, content: bytes) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Final
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from entrepot.capabilities.instances import describing, naming
 from entrepot.capabilities.instances.describing import ListInstances
@@ -214,13 +214,11 @@ class NameChecked(Answers, frozen=True, kw_only=True):
 class CheckInstance(Asks, frozen=True, kw_only=True):
     """Whether there is such an instance, and in which region."""
 
-    registry_id: Text
+    checked: Text = field(name="RegistryId")  # by another name than what must be there
 
     def to_command(self, asked: Asked) -> ListInstances:
         """In any region."""
-        return ListInstances(
-            InstanceFilter(public_ids=[self.registry_id or "-"]), asked.tenant, 0, 1
-        )
+        return ListInstances(InstanceFilter(public_ids=[self.checked or "-"]), asked.tenant, 0, 1)
 
 
 class InstanceChecked(Answers, frozen=True, kw_only=True):
