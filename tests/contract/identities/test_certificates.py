@@ -1,5 +1,6 @@
 """Certificates of tenants, and the custom domains of instances that are served with them."""
 
+import asyncio
 from dataclasses import replace as copied
 
 import pytest
@@ -216,6 +217,18 @@ def test_a_host_belongs_to_one_instance(world, cast, instance):
             world.run(create_domain, cast.owner, CreateDomain(where.id, host, made.public_id))
     with pytest.raises(HostUnknown):
         world.run(delete_domain, cast.owner, DeleteDomain(other.id, "a.test"))
+
+
+def test_of_several_who_take_a_host_at_once_one_succeeds(world, cast, instance):
+    made = add(world, cast, "a.test")
+    command = CreateDomain(instance.id, "a.test", made.public_id)
+
+    async def run():
+        running = (create_domain(world.ctx, cast.owner, command) for _ in range(5))
+        return await asyncio.gather(*running, return_exceptions=True)
+
+    came = world.do(run())
+    assert sorted(type(one).__name__ for one in came) == ["Domain", *["NameTaken"] * 4]
 
 
 def test_the_edition_limits_domains(world, cast):

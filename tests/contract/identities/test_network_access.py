@@ -1,5 +1,7 @@
 """Who may reach an instance: its public entry, its allow list, private networks and links to them."""
 
+import asyncio
+
 import pytest
 import sqlalchemy as sa
 from msgspec.structs import replace
@@ -324,6 +326,34 @@ def test_the_edition_limits_the_list_and_the_words(world, cast, instance):
         world.run(add_allowed, cast.owner, AddAllowed(instance.id, [long]))
 
     assert len(full.entries) == 50
+
+
+def at_once(world, use_case, caller, commands):
+    """What came of several at the same time, errors by their kind."""
+
+    async def run():
+        running = (use_case(world.ctx, caller, command) for command in commands)
+        return await asyncio.gather(*running, return_exceptions=True)
+
+    return [type(one) if isinstance(one, Exception) else None for one in world.do(run())]
+
+
+def test_of_several_who_enter_the_same_at_once_one_succeeds(world, cast, instance):
+    opened(world, instance)
+    network(world)
+    same = AddAllowed(instance.id, [NewAllowed("10.0.0.0/8")])
+    link = OneLink(instance.id, "vpc-1", "subnet-1")
+
+    for use_case, command, error in (
+        (add_allowed, same, NetworkRepeated),
+        (create_link, link, LinkTaken),
+    ):
+        came = at_once(world, use_case, cast.owner, [command] * 5)
+        assert sorted(came, key=str) == sorted([None, *[error] * 4], key=str)
+    others = [AddAllowed(instance.id, [NewAllowed(f"10.{n}.0.0/16")]) for n in range(5)]
+    assert at_once(world, add_allowed, cast.owner, others) == [None] * 5
+    listed = world.run(get_allow_list, cast.owner, OfInstance(instance.id))
+    assert (len(listed.entries), listed.version) == (6, 6)
 
 
 # -- private networks and links ---------------------------------------------------------------------------------------

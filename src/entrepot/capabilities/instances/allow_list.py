@@ -161,8 +161,8 @@ async def _changed(
         present = entries.get_allow_list(conn, instance.id)
         if command.version is not None and command.version != present.version:
             raise VersionOutdated(command.version, present.version)
+        entries.raise_version(conn, instance.id)  # first: others who change the list wait here
         changed = apply(conn, instance, present)
-        entries.raise_version(conn, instance.id)
         ctx.access.raise_epoch(conn, epochs.ROUTING)
         note(conn, caller, action, instance.name, tenant=instance.tenant, networks=changed[:1000])
         return entries.get_allow_list(conn, instance.id)
