@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from entrepot.capabilities.context import Context
-from entrepot.capabilities.instances.managed import OfInstance, read_instance
+from entrepot.capabilities.instances.managed import OfInstance, is_seen, read_instance
 from entrepot.metadata import instances, links
 from entrepot.metadata.database import Connection
 from entrepot.model.access import Caller
@@ -44,7 +44,7 @@ def _named(
     ctx: Context, conn: Connection, caller: Caller, public_id: str, command: AskNames
 ) -> set[str]:
     found = instances.find_instance(conn, public_id)
-    if found is None or found.public_id != public_id:
+    if found is None or found.public_id != public_id or not is_seen(found, command.tenant):
         raise InstanceUnknown(public_id[:100])
     instance = read_instance(ctx, conn, caller, OfInstance(found.id, command.tenant))
     return {link.network for link in links.list_links(conn, instance.id) if link.has_names}

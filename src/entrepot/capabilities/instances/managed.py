@@ -88,7 +88,7 @@ def _instance(
 ) -> Instance:
     tenant = about.tenant or caller.tenant
     found = instances.get_instance(conn, about.instance)
-    if found is None or not (_is_seen(found, tenant) or (caller.is_system and tenant is None)):
+    if found is None or not (is_seen(found, tenant) or (caller.is_system and tenant is None)):
         ctx.access.require(conn, caller, permission, Resource(tenant))
         raise InstanceUnknown(str(about.instance))
     owner = found.tenant or tenant
@@ -96,5 +96,6 @@ def _instance(
     return found
 
 
-def _is_seen(instance: Instance, tenant: TenantId | None) -> bool:
+def is_seen(instance: Instance, tenant: TenantId | None) -> bool:
+    """Whether it exists for that tenant."""
     return instance.kind is InstanceKind.SHARED or instance.tenant == tenant

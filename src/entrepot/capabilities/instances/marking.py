@@ -4,7 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from entrepot.capabilities.context import Context
-from entrepot.capabilities.instances.managed import OfInstance, managed_instance, read_instance
+from entrepot.capabilities.instances.managed import (
+    OfInstance,
+    is_seen,
+    managed_instance,
+    read_instance,
+)
 from entrepot.capabilities.instances.tagging import check_tags
 from entrepot.capabilities.operations.trail import change, note
 from entrepot.metadata import instances, resource_tags
@@ -57,16 +62,16 @@ class TagOf:
 
 
 async def read_tags(ctx: Context, caller: Caller, command: ReadTags) -> list[TagOf]:
-    """By thing, then by key. Things of unknown instances have none. Raises Denied."""
+    """The tenant's own, by thing, then by key. Things of unknown and of foreign instances have none. Raises Denied."""
 
     def read(conn: Connection) -> list[TagOf]:
         found: list[TagOf] = []
         for thing in command.things:
-            instance = _instance(conn, thing)
+            instance = _instance(conn, thing, command.tenant)
             if instance is None:
                 continue
             read_instance(ctx, conn, caller, OfInstance(instance, command.tenant))
-            held = resource_tags.tags_of(conn, thing.kind, thing.resource)
+            held = resource_tags.tags_of(conn, thing.kind, thing.resource, tenant=command.tenant)
             found += [TagOf(thing.resource, key, value) for key, value in held.items()]
         return found
 
@@ -80,7 +85,7 @@ async def write_tags(ctx: Context, caller: Caller, command: WriteTags) -> None:
         raise ValueInvalid("resource", f"at most {MAX_RESOURCE} characters")
 
     def write(conn: Connection) -> None:
-        number = _instance(conn, thing)
+        number = _instance(conn, thing, command.tenant)
         if number is None:
             raise InstanceUnknown(thing.instance[:100])
         instance = managed_instance(ctx, conn, caller, OfInstance(number, command.tenant))
@@ -93,6 +98,8 @@ async def write_tags(ctx: Context, caller: Caller, command: WriteTags) -> None:
     await change(ctx, caller, "tags.write", write)
 
 
-def _instance(conn: Connection, thing: Thing) -> InstanceId | None:
+def _instance(conn: Connection, thing: Thing, tenant: TenantId) -> InstanceId | None:
     found = instances.find_instance(conn, thing.instance)
-    return None if found is None or found.public_id != thing.instance else found.id
+    if found is None or found.public_id != thing.instance or not is_seen(found, tenant):
+        return None
+    return found.id
