@@ -83,6 +83,7 @@ class Account:
         at: float | None = None,
         version: str = VERSION,
         region: str | None = None,
+        service: str = "tcr",
     ) -> tuple[int, dict[str, str], bytes]:
         """Signed by hand; `headers` are set after signing, empty ones taken away."""
         payload = json.dumps(parameters or {}).encode() if body is None else body
@@ -95,7 +96,7 @@ class Account:
             "X-TC-Version": version,
             "X-TC-Region": self.region if region is None else region,
             "X-TC-Timestamp": str(stamp),
-            "Authorization": sign(self.key_id, self.secret, host, payload, stamp),
+            "Authorization": sign(self.key_id, self.secret, host, payload, stamp, service=service),
         }
         sent.update(headers or {})
         connection = http.client.HTTPConnection("127.0.0.1", self.registry.port, timeout=30)
@@ -124,17 +125,19 @@ class Account:
         return name
 
 
-def sign(key_id: str, secret: str, host: str, payload: bytes, stamp: int) -> str:
+def sign(
+    key_id: str, secret: str, host: str, payload: bytes, stamp: int, *, service: str = "tcr"
+) -> str:
     """TC3-HMAC-SHA256 over content type and host."""
     date = datetime.fromtimestamp(stamp, UTC).strftime("%Y-%m-%d")
     headers = f"content-type:application/json\nhost:{host}\n"
     hashed = hashlib.sha256(payload).hexdigest()
     canonical = f"POST\n/\n\n{headers}\ncontent-type;host\n{hashed}"
-    scope = f"{date}/tcr/tc3_request"
+    scope = f"{date}/{service}/tc3_request"
     digest = hashlib.sha256(canonical.encode()).hexdigest()
     text = f"TC3-HMAC-SHA256\n{stamp}\n{scope}\n{digest}"
     key = f"TC3{secret}".encode()
-    for part in (date, "tcr", "tc3_request"):
+    for part in (date, service, "tc3_request"):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()
     signature = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
     return (
