@@ -12,6 +12,7 @@ from entrepot.metadata.schema import resource_tags
 from entrepot.metadata.upsert import insert_or_set
 from entrepot.model.ids import TenantId
 
+PART = "part"  # of an instance: named `<instance's public id>#<what the client calls it>`
 _KEY = ("kind", "resource", "key")
 _BATCH = 400
 

@@ -116,7 +116,8 @@ def end_instance(
     take_limits(conn, instance.id)
     resource_tags.forget(conn, instance_details.TAGGED, instance.public_id)
     if not found.is_kept:
-        resource_tags.forget_inside(conn, "namespace", instance.public_id)
+        for kind in ("namespace", resource_tags.PART):
+            resource_tags.forget_inside(conn, kind, instance.public_id)
     if instance.tenant is not None:
         ctx.access.raise_epoch(conn, epochs.of_tenant(instance.tenant))
     ctx.access.raise_epoch(conn, epochs.ROUTING)

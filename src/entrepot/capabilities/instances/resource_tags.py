@@ -11,27 +11,38 @@ from entrepot.capabilities.operations.trail import change, note
 from entrepot.metadata import instance_details, instances, namespaces, resource_tags
 from entrepot.metadata.database import Connection
 from entrepot.model.access import Caller, Permission
-from entrepot.model.errors import Denied, InstanceUnknown, NamespaceUnknown, Unknown
+from entrepot.model.errors import (
+    Denied,
+    InstanceUnknown,
+    NamespaceUnknown,
+    Unknown,
+    ValueInvalid,
+)
 from entrepot.model.ids import TenantId
 from entrepot.model.tenancy import Instance, Namespace
 
 _NAMESPACE = "namespace"
+MAX_PART = 512  # characters
 
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """An instance by its public id, or a namespace in it."""
+    """An instance by its public id, a namespace in it, or (`part`) anything else in it by a name of the client's own."""
 
     instance: str
     namespace: str = ""
+    part: str = ""
 
     @property
     def kind(self) -> str:
         """As rows of tags name it."""
+        if self.part:
+            return resource_tags.PART
         return _NAMESPACE if self.namespace else instance_details.TAGGED
 
     def __str__(self) -> str:
-        return f"{self.instance}#{self.namespace}" if self.namespace else self.instance
+        inside = self.part or self.namespace
+        return f"{self.instance}#{inside}" if inside else self.instance
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +85,8 @@ async def describe_tags(
 async def modify_tags(ctx: Context, caller: Caller, command: ModifyTags) -> Mapping[str, str]:
     """All of its tags then. Raises Denied, InstanceUnknown, NamespaceUnknown, Protected (the shared instance), ValueInvalid."""
     thing = command.thing
+    if len(thing.part) > MAX_PART:
+        raise ValueInvalid("part", f"at most {MAX_PART} characters")
 
     def write(conn: Connection) -> dict[str, str]:
         owner = _owner(ctx, conn, caller, thing=thing, tenant=command.tenant)

@@ -10,25 +10,28 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct, field
 
 from entrepot.capabilities.context import Context
-from entrepot.capabilities.instances import marking
-from entrepot.capabilities.instances.marking import ReadTags, TagOf, Thing, WriteTags
+from entrepot.capabilities.instances import resource_tags
+from entrepot.capabilities.instances.resource_tags import DescribeTags, ModifyTags, Thing
 from entrepot.dialects.operation import Asked, Operation
 from entrepot.dialects.tcr import paging
 from entrepot.dialects.tcr.shapes import Answers, Asks, Limit, Nothing, Offset, Text
 from entrepot.model.access import Caller
 from entrepot.model.errors import ValueInvalid
+from entrepot.model.ids import TenantId
 
 VERSION: Final = "2018-08-13"
 _SERVICE: Final = "tcr"
 _QCS: Final = re.compile(r"qcs::tcr:[^:]*:uin/[0-9]*:([a-zA-Z]+)/(.+)")
 
 
-def _thing(prefix: str, resource: str) -> Thing:
+def _thing(prefix: str, name: str) -> Thing:
     """An instance, a namespace, or whatever else the client keeps tags of under that prefix."""
-    parts = resource.count("#")
-    if parts == 0:
-        return Thing("instance", resource)
-    return Thing("namespace" if parts == 1 and prefix != "instance" else prefix, resource)
+    instance, _, inside = name.partition("#")
+    if not inside:
+        return Thing(instance)
+    if "#" not in inside and prefix != "instance":
+        return Thing(instance, namespace=inside)
+    return Thing(instance, part=f"{prefix}:{inside}")
 
 
 class DescribeResourceTagsByResourceIds(Asks, frozen=True, kw_only=True):
@@ -43,18 +46,27 @@ class DescribeResourceTagsByResourceIds(Asks, frozen=True, kw_only=True):
 
     def to_command(self, asked: Asked) -> "Browse":
         """Of this service's things only."""
-        things = [_thing(self.resource_prefix, name) for name in self.resource_ids]
-        if self.service_type != _SERVICE:
-            things = []
+        names = self.resource_ids if self.service_type == _SERVICE else []
         window = paging.rows_from_zero(self.offset, self.limit)
-        return Browse(ReadTags(things, asked.tenant), window)
+        return Browse(
+            {_thing(self.resource_prefix, one): one for one in names}, asked.tenant, window
+        )
 
 
 class Browse(Struct, frozen=True):
-    """A page of tags."""
+    """A page of tags. `things`: what they are called in the request."""
 
-    asked: ReadTags
+    things: dict[Thing, str]
+    tenant: TenantId
     window: paging.Window
+
+
+class TagOf(Struct, frozen=True):
+    """One tag of one thing."""
+
+    resource: str
+    key: str
+    value: str
 
 
 class Browsed(Struct, frozen=True):
@@ -66,8 +78,14 @@ class Browsed(Struct, frozen=True):
 
 
 async def browse(ctx: Context, caller: Caller, command: Browse) -> Browsed:
-    """Tags in pages."""
-    found = await marking.read_tags(ctx, caller, command.asked)
+    """Tags in pages; things that are not there for the caller have none."""
+    asked = DescribeTags(tuple(command.things), command.tenant)
+    held = await resource_tags.describe_tags(ctx, caller, asked)
+    found = [
+        TagOf(name, key, value)
+        for thing, name in command.things.items()
+        for key, value in held.get(thing, {}).items()
+    ]
     first = command.window.offset
     return Browsed(found[first : first + command.window.limit], command.window, len(found))
 
@@ -134,16 +152,16 @@ class ModifyResourceTags(Asks, frozen=True, kw_only=True):
     replace_tags: Annotated[list[KeyValue], Meta(max_length=50)] | None = None
     delete_tags: Annotated[list[KeyOnly], Meta(max_length=50)] | None = None
 
-    def to_command(self, asked: Asked) -> WriteTags:
+    def to_command(self, asked: Asked) -> ModifyTags:
         """The thing by its six-part name."""
         parts = _QCS.fullmatch(self.resource)
         if parts is None:
             raise ValueInvalid("Resource", "expected qcs::tcr:<region>:uin/<uin>:<prefix>/<id>")
-        return WriteTags(
+        return ModifyTags(
             _thing(parts[1], parts[2]),
-            asked.tenant,
             {tag.tag_key: tag.tag_value for tag in self.replace_tags or ()},
             [tag.tag_key for tag in self.delete_tags or ()],
+            asked.tenant,
         )
 
 
@@ -158,5 +176,7 @@ OPERATIONS: Final = (
         browse,
         TagsDescribed,
     ),
-    Operation("ModifyResourceTags", ModifyResourceTags, marking.write_tags, Nothing, changes=True),
+    Operation(
+        "ModifyResourceTags", ModifyResourceTags, resource_tags.modify_tags, Nothing, changes=True
+    ),
 )
