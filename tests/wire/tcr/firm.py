@@ -23,22 +23,33 @@ CONFIG = (
     b'{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":[]}}'
 )
 OPEN_TO_ALL = "0.0.0.0/0"
+_OURS = "SELECT id FROM instances WHERE public_id = :registry"
+_REPOSITORIES = f"SELECT id FROM repositories WHERE instance_id IN ({_OURS})"
 STATE = [
-    "accounts",
-    "account_permissions",
-    "allow_list",
-    "certificates",
-    "instance_hosts",
-    "instances",
-    "manifests",
-    "namespaces",
-    "networks",
-    "private_links",
-    "repositories",
-    "resource_tags",
-    "tags",
+    "SELECT public_id, name FROM instances WHERE tenant_id = :tenant",
+    *(
+        f"SELECT * FROM {table} WHERE tenant_id = :tenant"
+        for table in ("certificates", "networks", "resource_tags")
+    ),
+    "SELECT * FROM instances WHERE public_id = :registry",
+    *(
+        f"SELECT * FROM {table} WHERE instance_id IN ({_OURS})"
+        for table in [
+            "accounts",
+            "allow_list",
+            "instance_hosts",
+            "namespaces",
+            "private_links",
+            "repositories",
+        ]
+    ),
+    *(
+        f"SELECT * FROM {table} WHERE repository_id IN ({_REPOSITORIES})"
+        for table in ("manifests", "tags")
+    ),
+    f"SELECT * FROM account_permissions WHERE account_id IN (SELECT id FROM accounts WHERE instance_id IN ({_OURS}))",
 ]
-"""Tables that only a call that succeeded may change."""
+"""What only a call that succeeded may change: of the tenant, and of its instance."""
 _AUTHORITY = Authority.new()
 _numbers = itertools.count(1)
 
@@ -83,14 +94,15 @@ class Firm:
         return f"{prefix}-{secrets.token_hex(3)}{next(_numbers)}"
 
     def state(self) -> str:
-        """A digest of all that an account's calls may change."""
+        """A digest of all that the account's calls may change."""
+        about = {"registry": self.registry, "tenant": self.account.tenant.id}
 
         def read(conn: Any) -> str:
-            rows = hashlib.sha256()
-            for table in STATE:
-                for row in conn.execute(sa.text(f"SELECT * FROM {table} ORDER BY 1, 2")):
-                    rows.update(repr((table, tuple(row))).encode())
-            return rows.hexdigest()
+            found = hashlib.sha256()
+            for query in STATE:
+                rows = conn.execute(sa.text(f"{query} ORDER BY 1, 2"), about)
+                found.update(repr((query, [tuple(row) for row in rows])).encode())
+            return found.hexdigest()
 
         return str(self.account.operator.read(read))
 
