@@ -7,6 +7,7 @@ from entrepot.capabilities.content.health import Readiness
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.operations.auditing import AuditLog
 from entrepot.capabilities.operations.counting import PullCounter
+from entrepot.dialects.native.wire import Native
 from entrepot.dialects.tcr.wire import Tcr
 from entrepot.distribution.app import Distribution
 from entrepot.distribution.credentials import Credentials
@@ -23,9 +24,11 @@ def make_application(
     ctx: Context, pulls: PullCounter, audit: AuditLog, *, telemetry: Telemetry
 ) -> Application:
     """Everything that answers on the main listener."""
-    credentials = Credentials(
-        ctx, on_login=lambda outcome: telemetry.metrics.count("logins", outcome)
-    )
+
+    def on_login(outcome: str) -> None:
+        telemetry.metrics.count("logins", outcome)
+
+    credentials = Credentials(ctx, on_login=on_login)
 
     def on_pull(manifest: StoredManifest) -> None:
         pulls.add("manifest", manifest.id)
@@ -37,6 +40,7 @@ def make_application(
             Wire.DISTRIBUTION: Distribution(ctx, credentials, on_pull=on_pull, audit=audit),
             Wire.TOKEN: TokenService(ctx, credentials),
             Wire.TCR: Tcr(ctx, audit),
+            Wire.NATIVE: Native(ctx, audit, on_login=on_login),
         },
         observe=telemetry.observe,
         ready=Readiness(ctx),

@@ -35,7 +35,7 @@ class Addresses:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who asks, and where. `place`: the instance the request names, as far as this tenant sees it."""
+    """Who asks, and where. `tenant`: whose things it is about; `place`: the instance the request names, as far as this tenant sees it."""
 
     caller: LoggedIn
     tenant: TenantId
@@ -43,6 +43,7 @@ class Asked:
     region: Region
     addresses: Addresses
     place: Instance | None = None
+    tenant_name: str = ""
 
     @property
     def instance(self) -> Instance:

@@ -1,13 +1,12 @@
 """Who sent a data-plane request: Bearer token, Basic, or nobody; and the challenge that asks for a token."""
 
-import base64
-import binascii
 from collections.abc import Callable
 from typing import Final
 
 from entrepot.capabilities.access.bearer import KeyNotHere
 from entrepot.capabilities.access.login import authenticate_basic
 from entrepot.capabilities.context import Context
+from entrepot.http.basic import read_pair
 from entrepot.http.messages import Request
 from entrepot.model.access import Caller
 from entrepot.model.errors import RateLimited, Unauthenticated
@@ -59,7 +58,7 @@ class Credentials:
         kind, _, value = header.partition(" ")
         if len(header) > MAX_AUTHORIZATION or kind.lower() != "basic":
             raise Unauthenticated("unknown authentication scheme")
-        return await self.check(request, instance, *_pair(value.strip()))
+        return await self.check(request, instance, *read_pair(value.strip()))
 
     async def check(
         self, request: Request, instance: Instance, username: str, password: str
@@ -89,14 +88,3 @@ class Credentials:
         if scope:
             value += f',scope="{scope}"'
         return b"www-authenticate", value.encode()
-
-
-def _pair(encoded: str) -> tuple[str, str]:
-    """User name and password (RFC 7617, UTF-8). Raises Unauthenticated."""
-    try:
-        username, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise Unauthenticated("malformed credentials") from error
-    if not colon:
-        raise Unauthenticated("malformed credentials")
-    return username, password

@@ -30,6 +30,7 @@ class Wire(StrEnum):
     TOKEN = "token"  # noqa: S105  (the token service, not a secret)
     DISTRIBUTION = "distribution"
     TCR = "tcr"
+    NATIVE = "native"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ ROUTES: Final = (
     Route(frozenset({HostKind.INSTANCE}), b"/v2", Wire.DISTRIBUTION),
     Route(_REGISTRY, b"/service/token", Wire.TOKEN),
     Route(frozenset({HostKind.DEFAULT, HostKind.TCR}), b"/", Wire.TCR),
+    Route(frozenset({HostKind.DEFAULT}), b"/api/v1/", Wire.NATIVE),
     Route(_EVERYWHERE, b"/healthz", Wire.HEALTH),
     Route(_EVERYWHERE, b"/readyz", Wire.HEALTH),
 )

@@ -75,14 +75,14 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """What to look for; what is None or empty is not looked at. `before`: entries older than this id, to go on from a page."""
+    """What to look for; what is None or empty is not looked at. `before`: entries behind this one (moment and id), to go on from a page."""
 
     tenant: TenantId | None = None
     since: Micros | None = None
     until: Micros | None = None
     action: str = ""  # exact, or `namespace.*`
     outcome: Outcome | None = None
-    before: int | None = None
+    before: tuple[Micros, int] | None = None
     limit: int = 100
 
 
@@ -108,7 +108,9 @@ def _conditions(search: Search) -> list[sa.ColumnElement[bool]]:
     if search.outcome is not None:
         found.append(audit.c.outcome == search.outcome.value)
     if search.before is not None:
-        found.append(audit.c.id < search.before)
+        at, number = search.before
+        is_older = audit.c.happened_at < at
+        found.append(is_older | ((audit.c.happened_at == at) & (audit.c.id < number)))
     return found
 
 

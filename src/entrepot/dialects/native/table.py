@@ -1,0 +1,43 @@
+"""Every operation of the API. Dispatch, the reference page, OpenAPI and the tests read this table and nothing else."""
+
+from itertools import chain
+from typing import Final
+
+from entrepot.dialects.native import (
+    audit,
+    certificates,
+    grants,
+    groups,
+    instances,
+    keys,
+    namespaces,
+    networks,
+    policies,
+    quotas,
+    regions,
+    service_accounts,
+    tenants,
+    tokens,
+    users,
+)
+from entrepot.dialects.native.endpoints import Endpoint, Paths
+
+GROUPS: Final = (
+    tenants,
+    users,
+    groups,
+    keys,
+    policies,
+    instances,
+    namespaces,
+    grants,
+    tokens,
+    service_accounts,
+    certificates,
+    networks,
+    regions,
+    quotas,
+    audit,
+)
+TABLE: Final[tuple[Endpoint, ...]] = tuple(chain.from_iterable(one.ENDPOINTS for one in GROUPS))
+PATHS: Final = Paths(TABLE)
