@@ -28,6 +28,7 @@ from entrepot.capabilities.instances.domains import (
     list_domains,
     renew_domain,
 )
+from entrepot.capabilities.instances.editions import edition_named, give_limits
 from entrepot.capabilities.instances.instances import InstanceHost, add_host
 from entrepot.capabilities.instances.managed import OfInstance
 from entrepot.config import Duration
@@ -72,7 +73,7 @@ def instance(world, cast):
 def found(world, tenant, name, edition):
     def write(conn):
         region = tenants.list_regions(conn)[0]
-        return instances.insert_instance(
+        instance = instances.insert_instance(
             conn,
             InstanceKind.DEDICATED,
             name,
@@ -80,6 +81,8 @@ def found(world, tenant, name, edition):
             region=region.id,
             edition=edition,
         )
+        give_limits(conn, instance.id, edition_named(world.ctx.settings, edition))
+        return instance
 
     return world.ctx.db.write_sync(write)
 

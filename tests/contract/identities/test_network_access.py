@@ -19,6 +19,7 @@ from entrepot.capabilities.instances.allow_list import (
     modify_allowed,
     remove_allowed,
 )
+from entrepot.capabilities.instances.editions import edition_named, give_limits
 from entrepot.capabilities.instances.entries import SetEntry, get_entry, set_entry
 from entrepot.capabilities.instances.links import (
     OneLink,
@@ -87,7 +88,7 @@ def instance(world, cast):
 def found(world, tenant, name, entry=EntryStatus.CLOSED, edition="basic"):
     def write(conn):
         region = tenants.list_regions(conn)[0]
-        return instances.insert_instance(
+        instance = instances.insert_instance(
             conn,
             InstanceKind.DEDICATED,
             name,
@@ -96,6 +97,8 @@ def found(world, tenant, name, entry=EntryStatus.CLOSED, edition="basic"):
             edition=edition,
             entry=entry,
         )
+        give_limits(conn, instance.id, edition_named(world.ctx.settings, edition))
+        return instance
 
     return world.ctx.db.write_sync(write)
 

@@ -7,10 +7,10 @@ from typing import Final
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.instances.managed import (
     OfInstance,
-    check_room,
     managed_instance,
     read_instance,
 )
+from entrepot.capabilities.instances.quotas import admit_in_instance
 from entrepot.capabilities.operations.trail import change, note
 from entrepot.metadata import entries, epochs
 from entrepot.metadata.database import Connection
@@ -101,14 +101,7 @@ async def add_allowed(ctx: Context, caller: Caller, command: AddAllowed) -> Allo
         if entries.entry_status(conn, instance.id) is not EntryStatus.OPENED:
             raise EntryClosed(instance.name)
         _check_repeated([entry.cidr for entry in present.entries], [cidr for cidr, _ in new])
-        check_room(
-            ctx,
-            conn,
-            instance.id,
-            resource="allow_list_entries",
-            present=len(present.entries),
-            more=len(new),
-        )
+        admit_in_instance(conn, instance.id, "allow_list_entries", len(new))
         entries.insert_allowed(conn, instance.id, new)
         return ", ".join(cidr.entered for cidr, _ in new)
 

@@ -10,11 +10,11 @@ from entrepot.capabilities.instances.certificates import certificate_for, open_p
 from entrepot.capabilities.instances.instances import further_host
 from entrepot.capabilities.instances.managed import (
     OfInstance,
-    check_room,
     managed_instance,
     read_instance,
 )
 from entrepot.capabilities.instances.pairs import check_pair
+from entrepot.capabilities.instances.quotas import admit_in_instance
 from entrepot.capabilities.operations.trail import change, note
 from entrepot.capabilities.operations.work import Handler, JobContext, Summary
 from entrepot.metadata import certificates, epochs, work
@@ -68,8 +68,7 @@ async def create_domain(ctx: Context, caller: Caller, command: CreateDomain) -> 
     def write(conn: Connection) -> Domain:
         instance = managed_instance(ctx, conn, caller, command)
         certificate = _usable(conn, instance, host, public_id=command.certificate)
-        present = [one for one in certificates.list_domains(conn, instance.id) if one.certificate]
-        check_room(ctx, conn, instance.id, resource="domains", present=len(present))
+        admit_in_instance(conn, instance.id, "domains")
         if not certificates.insert_domain(conn, instance.id, host, certificate=certificate.id):
             raise NameTaken(host)
         made = _found(conn, instance, host)

@@ -10,11 +10,11 @@ from typing import Any, Final
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.instances.managed import (
     OfInstance,
-    check_room,
     managed_instance,
     read_instance,
 )
 from entrepot.capabilities.instances.networks import network_for
+from entrepot.capabilities.instances.quotas import admit_in_instance
 from entrepot.capabilities.operations.trail import change, note
 from entrepot.capabilities.operations.work import Handler, JobContext, Summary
 from entrepot.config import Settings, TcpAddress
@@ -74,7 +74,7 @@ async def create_link(ctx: Context, caller: Caller, command: OneLink) -> Private
             (link.network, link.subnet) == (network.public_id, command.subnet) for link in present
         ):
             raise LinkTaken(command.network)
-        check_room(ctx, conn, instance.id, resource="links", present=len(present))
+        admit_in_instance(conn, instance.id, "links")
         address = private_address(ctx.settings, network)
         made = links.insert_link(conn, instance.id, network.id, subnet=command.subnet)
         _move_later(ctx, conn, made, address=address)

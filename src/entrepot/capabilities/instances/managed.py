@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from entrepot.capabilities.context import Context
-from entrepot.metadata import entries, instances, quotas
+from entrepot.metadata import instances
 from entrepot.metadata.database import Connection
 from entrepot.model.access import Caller, Permission, Resource
-from entrepot.model.errors import InstanceUnknown, Protected, QuotaExceeded
+from entrepot.model.errors import InstanceUnknown, Protected
 from entrepot.model.ids import InstanceId, TenantId
 from entrepot.model.instances import InstanceNotRunning
 from entrepot.model.tenancy import Instance, InstanceKind
@@ -55,27 +55,6 @@ def owned_instance(
     if found.kind is InstanceKind.SHARED:
         raise Protected(found.name)
     return found
-
-
-def check_room(
-    ctx: Context,
-    conn: Connection,
-    instance: InstanceId,
-    *,
-    resource: str,
-    present: int,
-    more: int = 1,
-) -> None:
-    """In a transaction: whether the instance has room for `more` of a resource, by an operator's limit, else its edition's.
-
-    Raises QuotaExceeded.
-    """
-    name = entries.edition_name(conn, instance)
-    editions = ctx.settings.instances.editions
-    edition = next((one for one in editions if one.name == name), editions[0])
-    limit = quotas.limits_of(conn, "instance", instance).get(resource, edition.limit(resource))
-    if limit is not None and present + more > limit:
-        raise QuotaExceeded(resource, limit)
 
 
 def _instance(

@@ -68,12 +68,14 @@ def admit_namespace(
         raise QuotaExceeded("namespaces", whole)
 
 
-def admit_in_instance(conn: Connection, instance: InstanceId, resource: str) -> None:
-    """Raises QuotaExceeded if the instance may not have one more of what its edition, or an operator, limits."""
+def admit_in_instance(
+    conn: Connection, instance: InstanceId, resource: str, amount: int = 1
+) -> None:
+    """Raises QuotaExceeded if the instance may not have so many more of what its edition, or an operator, limits."""
     whole = [("instance", int(instance)), (EDITION, int(instance))]
     found = quotas.limits(conn, whole, resource)
     limit = found.get(whole[0], found.get(whole[1]))
-    if limit is not None and instance_usage.used(conn, instance, resource) + 1 > limit:
+    if limit is not None and instance_usage.used(conn, instance, resource) + amount > limit:
         raise QuotaExceeded(resource, limit)
 
 
