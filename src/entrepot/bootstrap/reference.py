@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
+from entrepot.dialects.native.reference import api_page
 from entrepot.dialects.tcr.reference import tcr_page
 
-WIRE_PAGES: Final[dict[str, Callable[[], str]]] = {"tcr.md": tcr_page}
+WIRE_PAGES: Final[dict[str, Callable[[], str]]] = {"tcr.md": tcr_page, "api.md": api_page}

@@ -3,9 +3,9 @@
 import time
 
 from api_client import Api
-from issuing import Authority
 
 from entrepot.dialects.native.table import TABLE
+from issuing import Authority
 
 DOCUMENT = (
     '{"statements": [{"effect": "allow", "actions": ["repository:pull"], "resources": ["team/*"]}]}'

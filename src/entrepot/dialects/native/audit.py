@@ -63,7 +63,7 @@ class EntryShown(Answers, frozen=True, kw_only=True):
     """An entry. `details`: what else it says, by the action."""
 
     id: int
-    at: datetime
+    at: Moment
     actor: str
     tenant: str | None
     action: str

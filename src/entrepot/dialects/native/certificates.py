@@ -1,6 +1,5 @@
 """Certificates of a tenant, for hosts of its instances; their keys are sealed and never shown."""
 
-from datetime import datetime
 from typing import Final
 
 from entrepot.capabilities.instances import certificates
@@ -8,6 +7,7 @@ from entrepot.dialects.native.endpoints import Endpoint
 from entrepot.dialects.native.shapes import (
     Answers,
     Limit,
+    Moment,
     Nothing,
     OfTenant,
     Paged,
@@ -68,8 +68,8 @@ class CertificateSummary(Answers, frozen=True, kw_only=True):
     id: str
     name: str
     hosts: list[str]
-    ends: datetime
-    created: datetime
+    ends: Moment
+    created: Moment
 
     @classmethod
     def of(cls, result: Certificate, _asked: Asked) -> "CertificateSummary":

@@ -1,6 +1,5 @@
 """Groups: users who share policies."""
 
-from datetime import datetime
 from typing import Final
 
 from entrepot.capabilities.access.identities import groups
@@ -8,6 +7,7 @@ from entrepot.dialects.native.endpoints import Endpoint
 from entrepot.dialects.native.shapes import (
     Answers,
     Limit,
+    Moment,
     Nothing,
     OfTenant,
     Paged,
@@ -93,7 +93,7 @@ class GroupShown(Answers, frozen=True, kw_only=True):
 
     name: str
     id: str
-    created: datetime
+    created: Moment
 
     @classmethod
     def of(cls, result: Group, _asked: Asked) -> "GroupShown":

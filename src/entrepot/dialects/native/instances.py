@@ -1,6 +1,5 @@
 """Instances: registries with host names of their own, and the shared ones of the regions."""
 
-from datetime import datetime
 from typing import Final, Literal
 
 from entrepot.capabilities.instances import changing, creating, describing
@@ -11,6 +10,7 @@ from entrepot.dialects.native.shapes import (
     Answers,
     Asks,
     Limit,
+    Moment,
     Nothing,
     OfInstance,
     OfTenant,
@@ -167,8 +167,8 @@ class InstanceInFull(Answers, frozen=True, kw_only=True):
     edition: str | None
     protected: bool
     entry: EntryStatus
-    created: datetime
-    expires: datetime | None
+    created: Moment
+    expires: Moment | None
     tags: dict[str, str]
 
     @classmethod

@@ -1,6 +1,5 @@
 """Access keys of users: with them programs sign requests. A secret is told once, in the answer that makes the key."""
 
-from datetime import datetime
 from typing import Final
 
 from entrepot.capabilities.access.identities import keys
@@ -8,6 +7,7 @@ from entrepot.dialects.native.endpoints import Endpoint
 from entrepot.dialects.native.shapes import (
     Answers,
     Limit,
+    Moment,
     Nothing,
     OfTenant,
     Paged,
@@ -89,8 +89,8 @@ class KeyShown(Answers, frozen=True, kw_only=True):
 
     access_key_id: str
     enabled: bool
-    created: datetime
-    expires: datetime | None = None
+    created: Moment
+    expires: Moment | None = None
 
     @classmethod
     def of(cls, result: UserKey, _asked: Asked) -> "KeyShown":

@@ -1,11 +1,19 @@
 """Namespaces: where repositories live. A push needs the namespace to be there."""
 
-from datetime import datetime
 from typing import Final
 
 from entrepot.capabilities.instances import namespaces
 from entrepot.dialects.native.endpoints import Endpoint
-from entrepot.dialects.native.shapes import Answers, Limit, Nothing, OfInstance, Paged, ahead, shown
+from entrepot.dialects.native.shapes import (
+    Answers,
+    Limit,
+    Moment,
+    Nothing,
+    OfInstance,
+    Paged,
+    ahead,
+    shown,
+)
 from entrepot.dialects.operation import Asked, Operation
 from entrepot.model.tenancy import Namespace
 
@@ -78,7 +86,7 @@ class NamespaceShown(Answers, frozen=True, kw_only=True):
     name: str
     tenant: str
     public: bool
-    created: datetime
+    created: Moment
 
     @classmethod
     def of(cls, result: Namespace, asked: Asked) -> "NamespaceShown":

@@ -1,11 +1,19 @@
 """Policies: documents that allow and deny, attached to users and groups of the tenant."""
 
-from datetime import datetime
 from typing import Final
 
 from entrepot.capabilities.access.identities import policies
 from entrepot.dialects.native.endpoints import Endpoint
-from entrepot.dialects.native.shapes import Answers, Limit, Nothing, OfTenant, Paged, ahead, shown
+from entrepot.dialects.native.shapes import (
+    Answers,
+    Limit,
+    Moment,
+    Nothing,
+    OfTenant,
+    Paged,
+    ahead,
+    shown,
+)
 from entrepot.dialects.operation import Asked, Operation
 from entrepot.model.identities import Policy
 
@@ -116,7 +124,7 @@ class PolicySummary(Answers, frozen=True, kw_only=True):
     built_in: bool
     description: str
     id: str | None = None
-    created: datetime | None = None
+    created: Moment | None = None
 
     @classmethod
     def of(cls, result: Policy, _asked: Asked) -> "PolicySummary":

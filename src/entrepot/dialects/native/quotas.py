@@ -8,7 +8,7 @@ from entrepot.dialects.native.shapes import OWN, Answers, Asks, Nothing
 from entrepot.dialects.operation import Asked, Operation
 
 
-class TenantQuota(Asks, frozen=True, kw_only=True):
+class GetTenantQuota(Asks, frozen=True, kw_only=True):
     """Show a tenant's limits and what is used of them."""
 
     name: str
@@ -18,7 +18,7 @@ class TenantQuota(Asks, frozen=True, kw_only=True):
         return limits.Subject("tenant", self.name)
 
 
-class InstanceQuota(Asks, frozen=True, kw_only=True):
+class GetInstanceQuota(Asks, frozen=True, kw_only=True):
     """Show an instance's limits and what is used of them; by name or id."""
 
     name: str
@@ -28,7 +28,7 @@ class InstanceQuota(Asks, frozen=True, kw_only=True):
         return limits.Subject("instance", _instance(self.name))
 
 
-class NamespaceQuota(Asks, frozen=True, kw_only=True):
+class GetNamespaceQuota(Asks, frozen=True, kw_only=True):
     """Show a namespace's limits and what is used of them."""
 
     name: str
@@ -114,9 +114,11 @@ _INSTANCE: Final = "/quotas/instances/{name}"
 _NAMESPACE: Final = f"{_INSTANCE}/namespaces/{{namespace}}"
 _set, _show = limits.set_quota, limits.show_quota
 ENDPOINTS: Final = (
-    Endpoint("GET", _TENANT, Operation("TenantQuota", TenantQuota, _show, QuotaList)),
-    Endpoint("GET", _INSTANCE, Operation("InstanceQuota", InstanceQuota, _show, QuotaList)),
-    Endpoint("GET", _NAMESPACE, Operation("NamespaceQuota", NamespaceQuota, _show, QuotaList)),
+    Endpoint("GET", _TENANT, Operation("GetTenantQuota", GetTenantQuota, _show, QuotaList)),
+    Endpoint("GET", _INSTANCE, Operation("GetInstanceQuota", GetInstanceQuota, _show, QuotaList)),
+    Endpoint(
+        "GET", _NAMESPACE, Operation("GetNamespaceQuota", GetNamespaceQuota, _show, QuotaList)
+    ),
     Endpoint(
         "PUT",
         f"{_TENANT}/limits/{{resource}}",

@@ -1,18 +1,22 @@
 """Service accounts of an instance: robots with rights of their own, by namespace."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
 from msgspec import UNSET, UnsetType, field
 
 from entrepot.capabilities.access import service_accounts as robots
-from entrepot.capabilities.access.account_pages import BrowseAccounts, browse_service_accounts
-from entrepot.capabilities.access.accounts import MadeAccount
-from entrepot.capabilities.context import Context
+from entrepot.capabilities.access.account_pages import BrowseAccounts
 from entrepot.dialects.native.endpoints import Endpoint
+from entrepot.dialects.native.robots import (
+    Robot,
+    create_robot,
+    get_robot,
+    list_robots,
+    modify_robot,
+    renew_robot,
+)
 from entrepot.dialects.native.shapes import (
     Answers,
     Limit,
@@ -29,11 +33,8 @@ from entrepot.dialects.native.shapes import (
     windowed,
 )
 from entrepot.dialects.operation import Asked, Operation
-from entrepot.metadata.accounts import Account
-from entrepot.model.access import Caller, Permission
-from entrepot.model.errors import AccountUnknown
+from entrepot.model.access import Permission
 from entrepot.model.ids import Micros
-from entrepot.model.tenancy import Instance
 
 
 class Action(StrEnum):
@@ -51,18 +52,6 @@ _GIVEN: Final = {
 }
 _WORDS: Final = {permission: action.value for action, permission in _GIVEN.items()}
 _NEVER: Final = Micros(0)
-
-
-@dataclass(frozen=True, slots=True)
-class Robot:
-    """A service account, what its namespaces are called, and its password where it was just made."""
-
-    account: Account
-    permissions: Mapping[str, Sequence[Permission]]
-    secret: str = ""
-
-    def __repr__(self) -> str:
-        return f"Robot({self.account.username}, ***)"
 
 
 class OfRobot(OfInstance, frozen=True, kw_only=True):
@@ -163,8 +152,8 @@ class ServiceAccountShown(Answers, frozen=True, kw_only=True):
     permissions: dict[str, list[str]]
     description: str
     enabled: bool
-    created: datetime
-    expires: datetime | None = None
+    created: Moment
+    expires: Moment | None = None
 
     @classmethod
     def of(cls, result: Robot, _asked: Asked) -> "ServiceAccountShown":
@@ -207,59 +196,6 @@ class ServiceAccountList(Answers, frozen=True, kw_only=True):
         """By login."""
         rows = [ServiceAccountShown.of(row, asked) for row in result.rows]
         return cls(items=rows, next=result.next)
-
-
-# -- with the names of their namespaces -------------------------------------------------------------------------------
-
-
-async def list_robots(ctx: Context, caller: Caller, command: BrowseAccounts) -> list[Robot]:
-    """All of them, or those named. Raises as `browse_service_accounts`."""
-    found = await browse_service_accounts(ctx, caller, command)
-    return [
-        Robot(
-            account,
-            {
-                found.namespaces.get(number, str(number)): given
-                for number, given in account.permissions.items()
-            },
-        )
-        for account in found.rows
-    ]
-
-
-async def get_robot(ctx: Context, caller: Caller, command: BrowseAccounts) -> Robot:
-    """The one that is named. Raises AccountUnknown."""
-    found = await list_robots(ctx, caller, command)
-    if not found:
-        raise AccountUnknown(command.names[0][:64])
-    return found[0]
-
-
-async def create_robot(ctx: Context, caller: Caller, command: robots.CreateServiceAccount) -> Robot:
-    """Raises as `create_service_account`."""
-    made = await robots.create_service_account(ctx, caller, command)
-    return await _made(ctx, caller, command.instance, made)
-
-
-async def modify_robot(ctx: Context, caller: Caller, command: robots.ModifyServiceAccount) -> Robot:
-    """Raises as `modify_service_account`."""
-    account = await robots.modify_service_account(ctx, caller, command)
-    return await get_robot(ctx, caller, _browse(command.instance, account))
-
-
-async def renew_robot(ctx: Context, caller: Caller, command: robots.NamedServiceAccount) -> Robot:
-    """Raises as `renew_service_account`."""
-    made = await robots.renew_service_account(ctx, caller, command)
-    return await _made(ctx, caller, command.instance, made)
-
-
-async def _made(ctx: Context, caller: Caller, instance: Instance, made: MadeAccount) -> Robot:
-    robot = await get_robot(ctx, caller, _browse(instance, made.account))
-    return replace(robot, secret=made.secret)
-
-
-def _browse(instance: Instance, account: Account) -> BrowseAccounts:
-    return BrowseAccounts(instance, account.tenant, [account.username])
 
 
 def _given(permissions: Mapping[str, Sequence[Action]]) -> dict[str, list[Permission]]:

@@ -1,6 +1,5 @@
 """Tenants: accounts of this deployment."""
 
-from datetime import datetime
 from typing import Final
 
 from entrepot.capabilities.access.identities import tenants
@@ -9,6 +8,7 @@ from entrepot.dialects.native.shapes import (
     Answers,
     Asks,
     Limit,
+    Moment,
     Nothing,
     OfTenant,
     Paged,
@@ -82,7 +82,7 @@ class TenantShown(Answers, frozen=True, kw_only=True):
     app_id: str
     domain_id: str
     root: bool
-    created: datetime
+    created: Moment
 
     @classmethod
     def of(cls, result: Tenant, _asked: Asked) -> "TenantShown":

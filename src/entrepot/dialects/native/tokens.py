@@ -1,7 +1,6 @@
 """Tokens of an instance: what programs log in with to push and pull, with their user's rights."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from entrepot.capabilities.access import accounts
@@ -12,6 +11,7 @@ from entrepot.dialects.native.endpoints import Endpoint
 from entrepot.dialects.native.shapes import (
     Answers,
     Limit,
+    Moment,
     Nothing,
     OfInstance,
     Paged,
@@ -95,8 +95,8 @@ class AccountShown(Answers, frozen=True, kw_only=True):
     login: str
     description: str
     enabled: bool
-    created: datetime
-    expires: datetime | None = None
+    created: Moment
+    expires: Moment | None = None
 
     @classmethod
     def of(cls, result: Account, _asked: Asked) -> "AccountShown":

@@ -1,14 +1,24 @@
 """Users: people and robots of a tenant."""
 
-from datetime import datetime
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from entrepot.capabilities.access.identities import users
 from entrepot.dialects.native.endpoints import Endpoint
-from entrepot.dialects.native.shapes import Answers, Limit, Nothing, OfTenant, Paged, ahead, shown
+from entrepot.dialects.native.shapes import (
+    Answers,
+    Limit,
+    Moment,
+    Nothing,
+    OfTenant,
+    Paged,
+    ahead,
+    shown,
+)
 from entrepot.dialects.operation import Asked, Operation
 from entrepot.model.access import Role
 from entrepot.model.identities import User
+
+Grantable: TypeAlias = Literal["administrator", "member"]
 
 
 class OfUser(OfTenant, frozen=True, kw_only=True):
@@ -36,14 +46,14 @@ class CreateUser(OfTenant, frozen=True, kw_only=True):
     """Create a user. A member has no rights until somebody gives some; without `password` or `generate_password` nobody can log in as it."""
 
     name: str
-    role: Role = Role.MEMBER
+    role: Grantable = "member"
     password: str | None = None
     generate_password: bool = False
 
     def to_command(self, asked: Asked) -> users.CreateUser:
         """Of the tenant."""
         return users.CreateUser(
-            asked.tenant, self.name, self.role, self.password, generate=self.generate_password
+            asked.tenant, self.name, Role(self.role), self.password, generate=self.generate_password
         )
 
 
@@ -68,11 +78,11 @@ class EnableUser(OfUser, frozen=True, kw_only=True):
 class SetRole(OfUser, frozen=True, kw_only=True):
     """Make a user an administrator, who may do everything in the tenant, or a member."""
 
-    role: Role
+    role: Grantable
 
     def to_command(self, asked: Asked) -> users.SetRole:
         """By name."""
-        return users.SetRole(asked.tenant, self.user, self.role)
+        return users.SetRole(asked.tenant, self.user, Role(self.role))
 
 
 class SetPassword(OfUser, frozen=True, kw_only=True):
@@ -103,7 +113,7 @@ class UserShown(Answers, frozen=True, kw_only=True):
     password: bool
     uin: str
     id: str
-    created: datetime
+    created: Moment
 
     @classmethod
     def of(cls, result: User, _asked: Asked) -> "UserShown":
