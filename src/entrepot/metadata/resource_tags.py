@@ -17,16 +17,12 @@ _KEY = ("kind", "resource", "key")
 _BATCH = 400
 
 
-def tags_of(
-    conn: Connection, kind: str, resource: str, *, tenant: TenantId | None = None
-) -> dict[str, str]:
-    """By key, in key order; of one tenant, where given: its things in a shared instance lie beside those of others."""
-    return tags_of_all(conn, kind, [resource], tenant=tenant).get(resource, {})
+def tags_of(conn: Connection, kind: str, resource: str) -> dict[str, str]:
+    """By key, in key order."""
+    return tags_of_all(conn, kind, [resource]).get(resource, {})
 
 
-def tags_of_all(
-    conn: Connection, kind: str, resources: Sequence[str], *, tenant: TenantId | None = None
-) -> dict[str, dict[str, str]]:
+def tags_of_all(conn: Connection, kind: str, resources: Sequence[str]) -> dict[str, dict[str, str]]:
     """By resource, then by key; resources without any are left out."""
     found: dict[str, dict[str, str]] = {}
     for start in range(0, len(resources), _BATCH):
@@ -38,8 +34,6 @@ def tags_of_all(
             )
             .order_by(resource_tags.c.resource, resource_tags.c.key)
         )
-        if tenant is not None:
-            query = query.where(resource_tags.c.tenant_id == tenant)
         for row in conn.execute(query):
             found.setdefault(row.resource, {})[row.key] = row.value
     return found

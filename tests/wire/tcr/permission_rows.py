@@ -445,6 +445,8 @@ TAG_ROWS: Final[dict[str, Row]] = {
         },
         _instance,
         actions=("tcr:DescribeInstances",),
+        member=EMPTY,
+        denied=EMPTY,
         stranger=EMPTY,
         shows=_names("Tags", "ResourceId"),
     ),

@@ -87,7 +87,7 @@ def people(account: Account, documents: dict[str, tuple[Role, str]]) -> dict[str
     return ctx.db.write_sync(write)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def stranger(tcr: Started, tcr_operator: Operator) -> Account:
     return open_account(tcr, tcr_operator)
 

@@ -5,7 +5,12 @@ from dataclasses import dataclass, field
 
 from entrepot.capabilities.access.rights import of_namespace
 from entrepot.capabilities.context import Context
-from entrepot.capabilities.instances.managed import OfInstance, owned_instance, read_instance
+from entrepot.capabilities.instances.managed import (
+    OfInstance,
+    is_seen,
+    owned_instance,
+    read_instance,
+)
 from entrepot.capabilities.instances.tagging import check_tags
 from entrepot.capabilities.operations.trail import change, note
 from entrepot.metadata import instance_details, instances, namespaces, resource_tags
@@ -104,7 +109,7 @@ async def modify_tags(ctx: Context, caller: Caller, command: ModifyTags) -> Mapp
 def _require_readable(
     ctx: Context, conn: Connection, caller: Caller, *, thing: Thing, tenant: TenantId | None
 ) -> None:
-    instance = _instance(conn, thing)
+    instance = _instance(conn, caller, thing, tenant)
     if thing.namespace:
         found = _namespace(conn, instance, thing, tenant or caller.tenant)
         ctx.access.require(conn, caller, Permission.NAMESPACE_READ, of_namespace(found))
@@ -116,7 +121,7 @@ def _owner(
     ctx: Context, conn: Connection, caller: Caller, *, thing: Thing, tenant: TenantId | None
 ) -> TenantId:
     """Whose it is, for a caller who manages it."""
-    instance = _instance(conn, thing)
+    instance = _instance(conn, caller, thing, tenant)
     if not thing.namespace:
         owned = owned_instance(ctx, conn, caller, OfInstance(instance.id, tenant))
         if owned.tenant is None:
@@ -127,9 +132,15 @@ def _owner(
     return found.tenant
 
 
-def _instance(conn: Connection, thing: Thing) -> Instance:
+def _instance(conn: Connection, caller: Caller, thing: Thing, tenant: TenantId | None) -> Instance:
+    """What others have is not there."""
     found = instances.find_instance(conn, thing.instance)
-    if found is None or found.public_id != thing.instance:
+    asker = tenant or caller.tenant
+    if (
+        found is None
+        or found.public_id != thing.instance
+        or (asker is not None and not is_seen(found, asker))
+    ):
         raise InstanceUnknown(thing.instance[:100])
     return found
 
