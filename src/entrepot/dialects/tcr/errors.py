@@ -81,6 +81,8 @@ _SIGNING: Final = {
     AuthFailure.ENCODING: "InvalidParameter",
     AuthFailure.NONCE: "InvalidParameter",
 }
+_REQUIRED: Final = frozenset({"SecretId", "Signature", "Timestamp", "Nonce", "X-TC-Timestamp"})
+"""What a scheme asks of every request, and is told like any other parameter that is not there."""
 
 
 def code_of(
@@ -112,4 +114,6 @@ def refusal_of(
 
 def refusal_of_signing(error: SigningError) -> Refusal:
     """The answer for a signature that cannot be checked."""
+    if error.reason is AuthFailure.MISSING and error.what in _REQUIRED:
+        return Refusal("MissingParameter", str(error))
     return Refusal(_SIGNING.get(error.reason, "AuthFailure.InvalidAuthorization"), str(error))

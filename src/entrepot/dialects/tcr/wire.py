@@ -218,6 +218,8 @@ def _service(claim: Claim) -> Service:
 
 
 def _operation(service: Service, action: str) -> Operation[Any, Any]:
+    if not action:
+        raise Refusal("MissingParameter", "no action is given")
     found = service.table.get(action)
     if found is not None:
         return found
@@ -230,7 +232,10 @@ def _parsed(operation: Operation[Any, Any], claim: Claim, signed: SignedRequest)
     if claim.parameters is not None:
         pairs = list(claim.parameters)
     elif signed.method == "GET":
-        pairs = read_pairs(signed.raw_query)
+        try:
+            pairs = read_pairs(signed.raw_query)
+        except SigningError as error:
+            raise refusal_of_signing(error) from error
     else:
         return parameters.read(
             operation.request, _json(signed.body), is_flat=False, ignored=operation.ignores
