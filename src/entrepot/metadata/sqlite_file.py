@@ -31,10 +31,13 @@ _UNAVAILABLE = (
 def connect(
     path: Path, *, busy_seconds: float = BUSY_SECONDS, is_writer: bool = False
 ) -> sqlite3.Connection:
-    """A connection in autocommit with our pragmas. Only the writer folds the log, and it alone may write."""
+    """A connection in autocommit with our pragmas. Only the writer folds the log, and it alone may write.
+
+    Opening waits for another process that opens or closes the file, whatever `busy_seconds` says of what comes after.
+    """
     connection = sqlite3.connect(
         path,
-        timeout=busy_seconds,
+        timeout=BUSY_SECONDS,
         isolation_level=None,
         check_same_thread=False,
         cached_statements=256,
@@ -47,6 +50,7 @@ def connect(
         f"cache_size={-8000 if is_writer else -4000}",  # KiB
         "temp_store=MEMORY",
         f"query_only={'OFF' if is_writer else 'ON'}",
+        f"busy_timeout={int(busy_seconds * 1000)}",  # last: the others may have to wait
     ):
         connection.execute(f"PRAGMA {pragma}")
     return connection

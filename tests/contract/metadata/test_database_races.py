@@ -110,3 +110,30 @@ def test_four_processes_of_200_increments_make_800(db, database_url):
 
     assert statuses == [0, 0, 0, 0]
     assert db.read_sync(lambda conn: conn.scalar(sa.select(counters.c.value))) == 800
+
+
+OPENING = """
+import os, sys, time
+from entrepot.metadata.database import Database
+
+def open_at(url, moment):
+    while time.time() < moment:
+        pass
+    try:
+        Database.open(url).close_sync()
+    except BaseException as error:
+        sys.stderr.write(repr(error))
+        os._exit(1)
+    os._exit(0)
+
+for number in range(40):
+    url, moment = f"sqlite:///{sys.argv[1]}/{number}.db", time.time() + 0.03
+    children = [os.fork() or open_at(url, moment) for _ in range(4)]
+    assert not any([os.waitpid(child, 0)[1] for child in children])
+"""
+
+
+def test_processes_that_open_a_new_file_at_the_same_moment_wait_for_each_other(tmp_path):
+    command = [sys.executable, "-c", OPENING, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
