@@ -1,26 +1,14 @@
 """The started registries, plain and with TLS, and a folder of its own for every client's state."""
 
-import fcntl
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from host_names import needed_name
 from oci_layout import Layout, small_image, two_architectures
 from private_authority import Certificates, create_certificates
 from programs import Surroundings
 from started_registry import HOST_NAME, STANDIN, Registry, entrepot, standin
-
-HOSTS = Path("/etc/hosts")
-
-
-def _know_host_name() -> None:
-    """Let `registry.entrepot.test` mean loopback; the line is added once and stays."""
-    with HOSTS.open("r+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        lines = file.read().splitlines()
-        if not any(HOST_NAME in line.split("#")[0].split()[1:] for line in lines):
-            file.write(f"127.0.0.1 {HOST_NAME}\n")
 
 
 @pytest.fixture(scope="session")
@@ -49,10 +37,7 @@ def plain_registry(
 def tls_registry(
     tmp_path_factory: pytest.TempPathFactory, certificates: Certificates
 ) -> Iterator[Registry]:
-    if os.access(HOSTS, os.W_OK):
-        _know_host_name()
-    elif HOST_NAME not in HOSTS.read_text():
-        pytest.skip(f"{HOSTS} does not know {HOST_NAME} and cannot be written (not root)")
+    needed_name(HOST_NAME)
     yield from _registry(tmp_path_factory.mktemp("tls"), certificates, tls=True)
 
 

@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from private_authority import Certificates
 from programs import Surroundings
 
@@ -40,6 +41,8 @@ class Registry:
     certificates: Certificates
     log: Path
     create_namespace: Callable[[str], None]
+    administer: Callable[..., str]
+    """Runs an `entrepot` command in the deployment; what it prints."""
     user: str = USER
     password: str = PASSWORD
     namespace: str = "blackbox"
@@ -141,15 +144,19 @@ def entrepot(
     environment = _settings(folder, port, certificates=certificates, tls=tls) | dict(settings)
     log = folder / "entrepot.log"
 
-    def create_namespace(name: str) -> None:
-        words = [sys.executable, "-m", "entrepot", "namespace", "create", name]
+    def administer(*words: str) -> str:
+        command = [sys.executable, "-m", "entrepot", *words]
         done = subprocess.run(
-            words, env=environment, cwd=folder, capture_output=True, text=True, check=False
+            command, env=environment, cwd=folder, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, f"{words}: {done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def create_namespace(name: str) -> None:
+        administer("namespace", "create", name)
 
     host = f"{HOST_NAME if tls else '127.0.0.1'}:{port}"
-    registry = Registry(host, tls, certificates, log, create_namespace)
+    registry = Registry(host, tls, certificates, log, create_namespace, administer)
     serve = [sys.executable, "-m", "entrepot", "serve"]
     with running(serve, log=log, environment=environment, folder=folder) as process:
         wait_until(lambda: registry.answer("/readyz") == 200, process, log=log)
@@ -173,6 +180,10 @@ def _settings(folder: Path, port: int, *, certificates: Certificates, tls: bool)
         own["ENTREPOT_HTTP_TLS_CERTIFICATE"] = str(certificates.certificate)
         own["ENTREPOT_HTTP_TLS_KEY"] = str(certificates.key)
     return inherited | own
+
+
+def _no_command(*_words: str) -> str:
+    pytest.skip("the stand-in has no commands")
 
 
 @contextmanager
@@ -201,7 +212,7 @@ def standin(folder: Path, certificates: Certificates, *, tls: bool) -> Iterator[
     (folder / "config.yml").write_text(json.dumps(configuration))
     log = folder / "standin.log"
     host = f"{HOST_NAME if tls else '127.0.0.1'}:{port}"
-    registry = Registry(host, tls, certificates, log, lambda _name: None)
+    registry = Registry(host, tls, certificates, log, lambda _name: None, _no_command)
     serve = ["docker-registry", "serve", str(folder / "config.yml")]
     with running(serve, log=log, environment=os.environ, folder=folder) as process:
         wait_until(lambda: registry.answer("/v2/") == 401, process, log=log)
