@@ -39,7 +39,9 @@ def make_application(
         {
             Wire.DISTRIBUTION: Distribution(ctx, credentials, on_pull=on_pull, audit=audit),
             Wire.TOKEN: TokenService(ctx, credentials),
-            Wire.TCR: Tcr(ctx, audit),
+            Wire.TCR: Tcr(
+                ctx, audit, count=lambda *labels: telemetry.metrics.count("api_calls", *labels)
+            ),
             Wire.NATIVE: Native(ctx, audit, on_login=on_login),
         },
         observe=telemetry.observe,

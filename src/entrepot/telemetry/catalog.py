@@ -59,6 +59,11 @@ _COUNTERS: Final = (
         "Refusals to callers that showed credentials: unauthenticated, forbidden.",
         ("reason",),
     ),
+    (
+        "api_calls",
+        "Operations of the management APIs. `outcome`: done, or the error's code; `operation`: `unknown` for what is not served.",
+        ("api", "operation", "outcome"),
+    ),
     ("database_statements", "SQL statements of transactions and point reads.", ()),
     ("database_reads", "Read transactions.", ()),
     ("database_writes", "Functions given to a writing transaction.", ()),

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 
-class AccessLine(msgspec.Struct, gc=False):
+class AccessLine(msgspec.Struct, gc=False, omit_defaults=True):
     """The line of one answered request. A struct, not a mapping: it is made and encoded for every request there is."""
 
     at: str
@@ -26,6 +26,7 @@ class AccessLine(msgspec.Struct, gc=False):
     agent: str
     request_id: str
     process: str
+    operation: str = ""  # of a management API
 
 
 Fields: TypeAlias = Mapping[str, object] | AccessLine

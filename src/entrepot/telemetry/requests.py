@@ -31,6 +31,7 @@ _WHOLE: Final = {
     b"/v2/": ("distribution", "base"),
     b"/v2/_catalog": ("distribution", "catalog"),
     b"/service/token": ("token", "token"),
+    b"/": ("tcr", "tcr"),
     b"/healthz": ("health", "health"),
     b"/readyz": ("health", "health"),
 }
@@ -141,6 +142,7 @@ class Telemetry:
             request.header(b"user-agent")[:200],
             request.id,
             LOG.process,
+            "" if caller is None else caller.operation,
         )
         writer = LOG.writer
         if writer is not None:
@@ -158,6 +160,8 @@ def _endpoint(path: bytes) -> tuple[str, str]:
     whole = _WHOLE.get(path)
     if whole is not None:
         return whole
+    if path.startswith(b"/api/v1/"):
+        return ("native", "api")
     if not path.startswith(b"/v2/"):
         return ("other", "other")
     parts = path.rsplit(b"/", 2)

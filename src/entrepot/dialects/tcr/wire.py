@@ -1,7 +1,7 @@
 """The wire: a signed request in, an envelope out. What is the same for all actions happens here, once, in the order of ADR 10."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -41,15 +41,23 @@ MAX_JSON: Final = 10 * 1024 * 1024
 _INLINE: Final = 64 * 1024  # bytes hashed on the event loop
 _UNLISTED_PER_SECOND: Final = 20  # of actions that only newer clients know
 
+_OPERATIONS: Final = frozenset(
+    f"{service.name}:{name}" for service in SERVICES for name in service.table
+)
+
 _log = structlog.get_logger(__name__)
 
 
 class Tcr:
     """The handler that the chain calls for `/` of the API's host."""
 
-    def __init__(self, ctx: Context, audit: AuditLog) -> None:
+    def __init__(
+        self, ctx: Context, audit: AuditLog, *, count: Callable[[str, str, str], None]
+    ) -> None:
+        """`count` is told of every call: API, operation, outcome."""
         self._ctx = ctx
         self._audit = audit
+        self._count = count
         self._suffix = str(ctx.settings.http.suffix)
         self._aliases = NAMES if ctx.settings.api.vendor_regions else frozenset[str]()
 
@@ -59,9 +67,13 @@ class Tcr:
             return Response(404, [(b"content-type", b"text/plain")], b"not found\n")
         request.id = request_id = envelope.new_request_id()  # one id in log, audit trail and answer
         try:
-            return envelope.success(await self._outputs(request, request_id), request_id)
+            answer = envelope.success(await self._outputs(request, request_id), request_id)
+            outcome = "done"
         except Refusal as refusal:
-            return envelope.failure(refusal, request_id)
+            answer, outcome = envelope.failure(refusal, request_id), refusal.code
+        operation = "" if request.caller is None else request.caller.operation
+        self._count("tcr", operation if operation in _OPERATIONS else "unknown", outcome)
+        return answer
 
     async def _outputs(self, request: Request, request_id: str) -> object:
         try:
