@@ -182,3 +182,12 @@ def test_refusals_are_in_the_audit_trail_and_asking_without_credentials_is_not(b
     assert (rows[0]["actor"], rows[0]["source"]) == ("unknown", "127.0.0.1")
     denials = ("entrepot_denials_total", ("reason", "unauthenticated"))
     wait_for(lambda: metrics(busy)[denials] >= 3, 5)
+
+
+def test_calls_of_a_management_api_are_counted_by_operation_and_outcome(registry):
+    status, _, body = client(registry, "POST", "/", body=b"{}", headers={"x-tc-action": "Any"})
+    assert status == 200
+    outcome = json.loads(body)["Response"]["Error"]["Code"]
+    name = "entrepot_api_calls_total"
+    sample = (name, ("api", "tcr"), ("operation", "unknown"), ("outcome", outcome))
+    wait_for(lambda: metrics(registry).get(sample))
