@@ -210,6 +210,7 @@ DIGEST = b"sha256:" + b"a" * 64
         (b"/v2/manifests/blobs/" + DIGEST, "blob"),
         (b"/service/token", "token"),
         (b"/healthz", "health"),
+        (b"/api/v1/tenants", "api"),
         (b"/v2/x", "other"),
         (b"/v2", "other"),
         (b"", "other"),

@@ -11,6 +11,11 @@ from entrepot.model import certificates, errors, identities, instances, network_
 from entrepot.model.errors import RegistryError
 
 CONTENT_TYPE: Final = b"application/problem+json"
+_HEADERS: Final = (
+    (b"content-type", CONTENT_TYPE),
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+)
 CHALLENGE: Final = (b"www-authenticate", b'Basic realm="entrepot"')
 
 
@@ -138,8 +143,7 @@ def answer(kind: Kind, detail: str, request_id: str, headers: Headers) -> Respon
         code=kind.code,
         request_id=request_id,
     )
-    base = [(b"content-type", CONTENT_TYPE), (b"cache-control", b"no-store")]
-    return Response(kind.status, [*base, *headers], msgspec.json.encode(said))
+    return Response(kind.status, [*_HEADERS, *headers], msgspec.json.encode(said))
 
 
 def _detail(error: RegistryError, kind: Kind) -> str:

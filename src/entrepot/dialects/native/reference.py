@@ -29,7 +29,8 @@ def _preface() -> Iterator[str]:
     yield ""
     yield (
         "Log in with Basic: a user's name and password (`root`, `tenant/user`, or the account number). Tokens, service accounts and access keys are not taken: they"
-        " lie in configuration files of clients, which push and pull and need no more."
+        " lie in configuration files of clients, which push and pull and need no more. A tenant's things are its own people's; who runs the deployment (administrators of"
+        " the root tenant) acts in no other tenant but to make, list and end it and its instances."
     )
     yield ""
     yield f"    curl -u root http://127.0.0.1:5000{PREFIX}/tenants/-/users"
