@@ -74,6 +74,23 @@ def _pages(name: str, title: str) -> tuple[Line, ...]:
     )
 
 
+def _calls(name: str, title: str) -> Line:
+    return Line(name, "api", title, "rate", "requests/s", cpu_measure="cpu_us")
+
+
+def _images(name: str, title: str, bound: float) -> Line:
+    return Line(
+        name,
+        "api",
+        f"DescribeImages at a million tags, {title}",
+        "p50_ms",
+        "ms (p50)",
+        higher_is_better=False,
+        cpu_measure="cpu_us",
+        limits={"p99_ms": bound},
+    )
+
+
 LINES: tuple[Line, ...] = (
     _requests("manifest-tag", "manifest GET by tag", {1: 4.0, 2: 5.0}),
     _requests("manifest-digest", "manifest GET by digest", {1: 4.0, 2: 5.0}),
@@ -135,6 +152,14 @@ LINES: tuple[Line, ...] = (
     *_pages("tags", "tags/list"),
     *_pages("catalog", "catalog"),
     *_pages("referrers", "referrers"),
+    _calls("api-images", "TCR DescribeImages, 20 a page"),
+    _calls("api-repositories", "TCR DescribeRepositories, 20 a page"),
+    _calls("api-namespace", "TCR CreateNamespace"),
+    _images("images-first", "first page", 50),
+    _images("images-middle", "middle page", 50),
+    _images("images-last", "last page", 50),
+    _images("images-few", "substring that 20 have", 300),
+    _images("images-half", "substring that half of them have", 300),
 )
 GROUPS: tuple[str, ...] = tuple(dict.fromkeys(line.group for line in LINES))
 

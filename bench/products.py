@@ -248,8 +248,12 @@ class Entrepot:
         )
 
     def make_namespace(self, launch: Launch, name: str) -> None:
-        argv = [sys.executable, "-m", "entrepot", "namespace", "create", name]
-        _run(argv, limit_seconds=30, **launch.environment)
+        self.command(launch, "namespace", "create", name)
+
+    def command(self, launch: Launch, *words: str) -> str:
+        """What an `entrepot` command prints."""
+        argv = [sys.executable, "-m", "entrepot", *words]
+        return _run(argv, limit_seconds=30, **launch.environment)
 
 
 PEERS: Mapping[str, Callable[[], Product]] = {

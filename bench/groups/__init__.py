@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from bench.groups import crowd, large, lists, small, start, upload
+from bench.groups import api, crowd, large, lists, small, start, upload
 from bench.run import Run
 
 GROUPS: Mapping[str, Callable[[Run], None]] = {
@@ -13,4 +13,5 @@ GROUPS: Mapping[str, Callable[[Run], None]] = {
     "crowd": crowd.crowd,
     "start": start.start,
     "lists": lists.lists,
+    "api": api.api,
 }

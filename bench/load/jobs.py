@@ -21,13 +21,17 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Requests(msgspec.Struct, frozen=True, tag="requests"):
-    """Send `request` again and again on each of `connections`, each answer to be 200 with `body` bytes after its head."""
+    """Send `request` again and again on each of `connections`, each answer to be 200 with `body` bytes after its head.
+
+    `variants`: sent in its place, one after the other, each once; the turn ends with the last of them if time is not up before.
+    """
 
     target: Target
     request: str
     body: int
     connections: int
     seconds: float
+    variants: list[str] = []
 
 
 class Pull(msgspec.Struct, frozen=True, tag="pull"):

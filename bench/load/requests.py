@@ -5,6 +5,7 @@ and content before. That costs some 10 µs a request, so one process drives most
 measures where it ends.
 """
 
+import itertools
 import select
 import socket
 import time
@@ -21,7 +22,8 @@ class _Loop:
 
     def __init__(self, job: Requests) -> None:
         self._job = job
-        self._request = job.request.encode()
+        variants = [each.encode() for each in job.variants]
+        self._requests = iter(variants) if variants else itertools.repeat(job.request.encode())
         self._poll = select.epoll()
         self._sockets: dict[int, socket.socket] = {}
         self._sent_at: dict[int, float] = {}
@@ -43,11 +45,11 @@ class _Loop:
         self._sockets[number] = connection
         self._poll.register(number, select.EPOLLIN)
         self._sent_at[number] = time.perf_counter()
-        connection.send(self._request)
+        connection.send(next(self._requests))
 
     def drive(self, seconds: float) -> float:
-        """Answer by answer until time is up; returns the seconds it took."""
-        body, request = self._job.body, self._request
+        """Answer by answer until time or requests are up; returns the seconds it took."""
+        body, requests = self._job.body, self._requests
         sockets, sent_at, partial, buckets = (
             self._sockets,
             self._sent_at,
@@ -74,6 +76,9 @@ class _Loop:
                     buckets[min(taken, _LONGEST)] += 1
                     self.done += 1
                     sent_at[number] = now
+                    request = next(requests, None)
+                    if request is None:
+                        return now - started
                     connection.send(request)
                 else:
                     self._unusual(number, data, blank)
