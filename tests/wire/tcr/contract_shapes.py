@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType, UnionType
@@ -96,3 +97,36 @@ def _kind(hint: Any) -> str:
 
 NAMES = {"Weakness": "CVEWhitelistItem"}
 """Structs of ours that the vendor calls otherwise."""
+
+_JSON = {"str": str, "int": int, "bool": bool}
+
+
+def misfits(action: str, answer: dict[str, Any]) -> list[str]:
+    """Where an answer has not the documented members, or not of their JSON type."""
+    if action in ACTIONS:
+        return list(_misfits(documented(ACTIONS[action]["output"]), answer, action))
+    return list(_misfits(sdk(f"{action}Response"), answer, action))
+
+
+def _misfits(fields: dict[str, Field], value: dict[str, Any], where: str) -> Iterator[str]:
+    for name, field in fields.items():
+        if name not in value:
+            yield f"{where}.{name} is not there"
+        elif value[name] is not None or not field.is_nullable:
+            yield from _misfit(field, value[name], f"{where}.{name}")
+
+
+def _misfit(field: Field, value: Any, where: str) -> Iterator[str]:
+    if field.type in _JSON:
+        if type(value) is not _JSON[field.type]:
+            yield f"{where} is {value!r}"
+    elif field.type.startswith("["):
+        if not isinstance(value, list):
+            yield f"{where} is no list"
+        for number, item in enumerate(value if isinstance(value, list) else ()):
+            yield from _misfit(Field(field.type[1:-1]), item, f"{where}.{number}")
+    elif not isinstance(value, dict):
+        yield f"{where} is no object"
+    else:
+        members = documented(TYPES[field.type]) if field.type in TYPES else sdk(field.type)
+        yield from _misfits(members, value, where)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from contract_shapes import ACTIONS
+from contract_shapes import ACTIONS, misfits
 from firm import Firm, until
 from sending import Sent, tc3_get, tc3_post, v1
 from tencentcloud.tcr.v20190924 import models
@@ -253,3 +253,4 @@ def _decodes(action: str, answer: dict[str, Any]) -> None:
     assert model.RequestId == answer["RequestId"]
     known = {name.removeprefix("_") for name in vars(model)}
     assert set(answer) <= known
+    assert not misfits(action, answer)
