@@ -11,6 +11,8 @@ import transport
 from entrepot.dialects.native.endpoints import PREFIX
 from entrepot.dialects.native.table import PATHS
 
+PASSWORD = "native-Passw0rd"
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -95,3 +97,13 @@ class Api:
         answer = self.call(method, path, body)
         assert answer.status >= 400, (method, path, answer.status, answer.body)
         return answer.status, answer.code
+
+
+@dataclass(frozen=True)
+class Firm:
+    """A tenant and its people, with the password above."""
+
+    name: str
+    owner: Api
+    administrator: Api
+    member: Api

@@ -3,26 +3,14 @@
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 
 import pytest
-from api_client import Api
+from api_client import PASSWORD, Api, Firm
 from started import ROOT_PASSWORD, Operator, Started
 
 from entrepot.capabilities.access.identities.tenants import CreateTenant, create_tenant
 
-PASSWORD = "native-Passw0rd"
 _numbers = itertools.count(1)
-
-
-@dataclass(frozen=True)
-class Firm:
-    """A tenant and its people, with the password above."""
-
-    name: str
-    owner: Api
-    administrator: Api
-    member: Api
 
 
 @pytest.fixture(scope="session")

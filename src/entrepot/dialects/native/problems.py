@@ -158,6 +158,6 @@ def _detail(error: RegistryError, kind: Kind) -> str:
         case errors.Unauthenticated(reason=reason):
             return reason
         case errors.Forbidden(permission=permission, resource=resource):
-            return f"{permission} is not given on {resource}"
+            return f"not permitted: {permission} ({resource})"
         case _:
             return str(error)

@@ -5,9 +5,8 @@ import json
 
 import pytest
 import transport
-from api_client import Api
+from api_client import PASSWORD, Api
 
-from conftest import PASSWORD
 from entrepot.dialects.native.endpoints import PREFIX
 from entrepot.dialects.native.table import TABLE
 from entrepot.metadata import audit
@@ -73,10 +72,12 @@ def test_the_trail_is_paged_newest_first_and_each_entry_comes_once(found_firm, r
     for number in range(4):
         firm.owner.ok("POST", "/tenants/-/groups", {"name": f"g{number}"})
     tenant = firm.owner.ok("GET", "/tenants/-")["name"]
-    number = operator.read(lambda conn: audit.find(conn, audit.Search(action="group.create")))
-    about = number[0].entry.tenant
+    made = operator.read(lambda conn: audit.find(conn, audit.Search(action="group.create")))[0]
+    yesterday = made.entry.happened_at - 86_400_000_000
     # An entry of a batch is written after later ones.
-    late = audit.AuditEntry("late", "pull", "x", audit.Outcome.DONE, about, happened_at=1)
+    late = audit.AuditEntry(
+        "late", "pull", "x", audit.Outcome.DONE, made.entry.tenant, happened_at=yesterday
+    )
     operator.do(operator.ctx.db.write(lambda conn: audit.record(conn, late)))
 
     found = pages(root, f"/audit?about={tenant}&action=", 2)

@@ -6,9 +6,9 @@ Requests name what is not there, or what is taken: whoever may gets another refu
 import base64
 
 import pytest
-from api_client import Api
+from api_client import PASSWORD, Api, Firm
 
-from conftest import Firm
+from entrepot.capabilities.access.secrets import derived_password
 from entrepot.dialects.native.table import TABLE
 from issuing import Authority
 
@@ -151,7 +151,17 @@ def test_robots_and_tokens_push_and_pull_and_manage_nothing(place, login):
     token = place.owner.ok("POST", f"{where}/tokens")
     uin = place.owner.ok("GET", "/tenants/-")["uin"]
 
-    for api in (login("tcr$rob", robot["password"]), login(uin, token["password"])):
+    key = place.owner.ok("POST", "/tenants/-/users/owner/keys")
+    (project,) = place.owner.ok("GET", "/tenants/-/projects")["items"][:1]
+    key_id = key["key"]["access_key_id"]
+    derived = derived_password(key_id, key["secret_access_key"])
+    logins = {
+        "tcr$rob": robot["password"],
+        uin: token["password"],
+        f"{project['name']}@{key_id}": derived,
+    }
+
+    for api in (login(name, secret) for name, secret in logins.items()):
         assert api.send("GET", "/v2/").status == 200  # it is a good login
         found = answers(api, place)
         assert set(found.values()) == {403}
@@ -192,7 +202,7 @@ def test_members_see_themselves_and_change_their_password_by_saying_it(found_fir
         403,
         "forbidden",
     )
-    said = {"password": "new-Passw0rd", "current": "native-Passw0rd"}
+    said = {"password": "new-Passw0rd", "current": PASSWORD}
     firm.member.ok("PUT", f"{own}/password", said)
     assert firm.member.code("GET", own) == (401, "unauthenticated")
     assert login(f"{firm.name}/member", "new-Passw0rd").ok("GET", own)
