@@ -109,6 +109,13 @@ def test_a_row_agrees_with_itself(row: Endpoint):
         assert {"after", "limit"} <= taken
 
 
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.operation.name)
+def test_what_is_asked_and_answered_prints_nothing_of_itself(row: Endpoint):
+    for kind in (row.operation.request, row.operation.response):
+        values = dict.fromkeys(kind.__struct_fields__, "s3cret")
+        assert repr(kind(**values)) == kind.__name__
+
+
 def test_every_row_is_in_the_document_with_all_that_it_takes():
     document = openapi()
 

@@ -22,6 +22,10 @@ Moment: TypeAlias = Annotated[datetime, Meta(tz=True)]
 class Asks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a client sends: the path's names, and the query's (GET, DELETE) or the body's. A field without default is required."""
 
+    def __repr__(self) -> str:
+        """Nothing of what is in it: some have passwords."""
+        return type(self).__name__
+
 
 class OfTenant(Asks, frozen=True, kw_only=True):
     """A request about a tenant: the wire finds it."""
@@ -37,6 +41,10 @@ class OfInstance(OfTenant, frozen=True, kw_only=True):
 
 class Answers(Struct, frozen=True, kw_only=True):
     """What a client gets."""
+
+    def __repr__(self) -> str:
+        """Nothing of what is in it: some tell secrets."""
+        return type(self).__name__
 
 
 class Nothing(Answers, frozen=True, kw_only=True):
