@@ -79,15 +79,15 @@ def test_a_request_changed_on_its_way_is_refused(firm: Firm, build: Build):
 
 
 @pytest.mark.parametrize("name", ["Host", "Content-Type", "X-TC-Timestamp"])
-def test_a_signed_header_changed_on_its_way_is_refused(account: Account, wire: Wire, name: str):
-    sent = tc3_post(account, "DescribeRegions")
+def test_a_signed_header_changed_on_its_way_is_refused(firm: Firm, name: str):
+    sent = tc3_post(firm.account, "DescribeRegions")
     changed = {
-        "Host": f"localhost:{account.registry.port}",
+        "Host": f"localhost:{firm.account.registry.port}",
         "Content-Type": "application/json; charset=utf-8",
         "X-TC-Timestamp": str(int(sent.headers["X-TC-Timestamp"]) - 1),
     }
     sent.headers[name] = changed[name]
-    assert wire.code(sent) == "AuthFailure.SignatureFailure"
+    assert firm.wire.code(sent) == "AuthFailure.SignatureFailure"
 
 
 @pytest.mark.parametrize("build", [v1, _v1_post])
@@ -128,12 +128,10 @@ def test_a_request_of_tc3_may_be_sent_again(firm: Firm):
         ({"X-TC-Token": "a-token"}, "AuthFailure.TokenFailure"),
     ],
 )
-def test_headers_must_say_what_they_have_to(
-    account: Account, wire: Wire, changes: dict[str, str], code: str
-):
-    sent = tc3_post(account, "DescribeRegions")
+def test_headers_must_say_what_they_have_to(firm: Firm, changes: dict[str, str], code: str):
+    sent = tc3_post(firm.account, "DescribeRegions")
     sent.headers |= changes
-    assert wire.code(sent) == code
+    assert firm.wire.code(sent) == code
 
 
 @pytest.mark.parametrize(
@@ -156,22 +154,22 @@ def test_headers_must_say_what_they_have_to(
 )
 @pytest.mark.parametrize("verb", ["GET", "POST"])
 def test_parameters_of_the_older_scheme_must_say_what_they_have_to(
-    account: Account, wire: Wire, verb: str, own: dict[str, str], code: str
+    firm: Firm, verb: str, own: dict[str, str], code: str
 ):
-    sent = v1(account, "DescribeRegions", verb=verb, **own)
+    sent = v1(firm.account, "DescribeRegions", verb=verb, **own)
     if "Action" in own and verb == "GET" and not own["Action"]:
         sent.headers["X-TC-Action"] = "DescribeRegions"  # else it shows no sign of this API
-    assert wire.code(sent) == code
+    assert firm.wire.code(sent) == code
 
 
-def test_the_date_and_service_of_a_credential_are_its_requests(account: Account, wire: Wire):
+def test_the_date_and_service_of_a_credential_are_its_requests(firm: Firm):
     for how, code in (
         ({"date": "2019-02-25"}, "AuthFailure.SignatureFailure"),
         ({"date": "25.02.2019"}, "AuthFailure.InvalidAuthorization"),
         ({"service": "cvm"}, "AuthFailure.InvalidAuthorization"),
         ({"service": "tag"}, "NoSuchVersion"),  # a service that is served, of another version
     ):
-        assert wire.code(tc3_post(account, "DescribeRegions", **how)) == code
+        assert firm.wire.code(tc3_post(firm.account, "DescribeRegions", **how)) == code
 
 
 # -- keys -------------------------------------------------------------------------------------------------------------
