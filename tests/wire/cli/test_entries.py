@@ -89,7 +89,7 @@ def test_certificates_and_domains_are_kept_and_no_key_is_shown(commands, instanc
     # the first edition has no room for domains
     create = ("domain", "create", instance, "a.example.test", "--certificate", made["id"])
     assert "limit of 0 domains" in commands.refused(*create)
-    rewrite(commands, "UPDATE instances SET edition = 'standard' WHERE name = 'acme-own'")
+    commands.ok("instance", "modify", instance, "--edition", "standard")
     assert "creating" in commands.ok(*create)
     assert commands.json("domain", "list", instance) == [
         {"host": "a.example.test", "status": "creating", "certificate": made["id"]}
