@@ -192,7 +192,7 @@ def end(team: Team) -> None:
     assert team.refused("DeleteInstance", DryRun=True) == "DryRunOperation"
     assert not account.call("CheckInstanceName", RegistryName=team.name).IsValidated
     team.call("DeleteInstance", DeleteBucket=True)
-    seen = until(lambda: None if team.row is None else team.row.Status, None)
+    seen = until(lambda: getattr(team.row, "Status", None), None)
     assert set(seen) <= {"Deleting", None}
     assert team.refused("DescribeNamespaces").startswith("ResourceNotFound")
     assert account.call("CheckInstanceName", RegistryName=team.name).IsValidated
