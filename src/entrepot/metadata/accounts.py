@@ -64,7 +64,7 @@ def find_by_secret(
 def find_by_name(
     conn: Connection, instance: InstanceId, username: str
 ) -> tuple[AccountStanding, str] | None:
-    """The service account of this instance and name whose password somebody chose, with the password's hash."""
+    """The service account of this dedicated instance and name whose password somebody chose, with the password's hash."""
     query = (
         sa.select(*ACCOUNT_COLUMNS, accounts.c.password_hash)
         .join_from(accounts, tenants)
@@ -209,11 +209,14 @@ def get(conn: Connection, instance: InstanceId, public_id: str) -> Account | Non
     return _first(conn, accounts.c.instance_id == instance, accounts.c.public_id == public_id)
 
 
-def get_service(conn: Connection, instance: InstanceId, username: str) -> Account | None:
-    """The living service account of that name in the instance."""
+def get_service(
+    conn: Connection, instance: InstanceId, tenant: TenantId, username: str
+) -> Account | None:
+    """The tenant's living service account of that name in the instance."""
     return _first(
         conn,
         accounts.c.instance_id == instance,
+        accounts.c.tenant_id == tenant,
         accounts.c.username == username,
         accounts.c.kind == AccountKind.SERVICE.value,
     )

@@ -607,8 +607,9 @@ accounts = Table(
     Index("ix_accounts_login", "instance_id", "username", "secret_sha256"),
     Index("ix_accounts_user_id", "user_id"),
     Index(
-        "uq_accounts_service_name",
+        "uq_accounts_service_name",  # names of others in a shared instance are nobody's business
         "instance_id",
+        "tenant_id",
         "username",
         unique=True,
         sqlite_where=sa.text("kind = 'service' AND deleted_at IS NULL"),

@@ -30,10 +30,11 @@ from entrepot.model.errors import (
     NameInvalid,
     NamespaceUnknown,
     NameTaken,
+    Protected,
     ValueInvalid,
 )
 from entrepot.model.ids import Micros, NamespaceId, TenantId
-from entrepot.model.tenancy import Instance
+from entrepot.model.tenancy import Instance, InstanceKind
 
 PREFIX: Final = "tcr$"
 # What a service account may be given; the rest is for people.
@@ -120,7 +121,7 @@ async def create_service_account(
     def make(conn: Connection) -> Account:
         tenant = _managed_tenant(ctx, conn, caller=caller, command=command)
         username = PREFIX + command.name
-        if accounts.get_service(conn, command.instance.id, username) is not None:
+        if accounts.get_service(conn, command.instance.id, tenant, username) is not None:
             raise NameTaken(username)
         admit_in_instance(conn, command.instance.id, "accounts")
         _check_end(conn, command.expires_at)
@@ -202,7 +203,13 @@ async def renew_service_account(
 
 
 async def choose_password(ctx: Context, caller: Caller, command: ChosenPassword) -> MadeAccount:
-    """Give it the password; the old one and its bearer tokens end. Raises AccountUnknown, Forbidden, ValueInvalid, RateLimited."""
+    """Give it the password; the old one and its bearer tokens end.
+
+    Only in a dedicated instance: in a shared one several tenants' accounts have the same name, and only made-up passwords tell them
+    apart. Raises AccountUnknown, Forbidden, Protected (shared), ValueInvalid, RateLimited.
+    """
+    if command.instance.kind is InstanceKind.SHARED:
+        raise Protected(command.instance.name)
     if not _CHOSEN.fullmatch(command.password):
         raise ValueInvalid("password", _CHOSEN_RULE)
     hashed = await ctx.access.passwords.hash(command.password)
@@ -258,8 +265,8 @@ def _get(
 ) -> Account:
     tenant = _managed_tenant(ctx, conn, caller=caller, command=command)
     username = PREFIX + command.name.removeprefix(PREFIX)
-    account = accounts.get_service(conn, command.instance.id, username)
-    if account is None or account.tenant != tenant:
+    account = accounts.get_service(conn, command.instance.id, tenant, username)
+    if account is None:
         raise AccountUnknown(command.name[:64])
     return account
 

@@ -467,7 +467,7 @@ def upgrade() -> None:
         batch_op.create_index("ix_accounts_user_id", ["user_id"], unique=False)
         batch_op.create_index(
             "uq_accounts_service_name",
-            ["instance_id", "username"],
+            ["instance_id", "tenant_id", "username"],
             unique=True,
             sqlite_where=sa.text("kind = 'service' AND deleted_at IS NULL"),
             postgresql_where=sa.text("kind = 'service' AND deleted_at IS NULL"),
