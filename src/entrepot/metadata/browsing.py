@@ -1,6 +1,6 @@
-"""Pages at arbitrary offsets with exact totals, as the vendors' APIs list things: namespaces, repositories, tags of a repository.
+"""Pages at arbitrary offsets with exact totals, as the vendors' APIs list things: namespaces, repositories. Tags: `tag_pages`.
 
-A page is found in the narrowest index first and its rows are read after; a page behind the middle is counted from the end.
+A page is found in the narrowest index first and its rows are read after.
 `Listing` filters that SQL cannot say are applied by the caller, over `everything`.
 """
 
@@ -11,13 +11,13 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from entrepot.metadata import counters, resource_tags
+from entrepot.metadata import resource_tags
 from entrepot.metadata.access import Visibility, visible
 from entrepot.metadata.namespaces import namespace_of, repository_of, select_repositories
-from entrepot.metadata.schema import instances, manifests, namespaces, repositories, tags
+from entrepot.metadata.schema import instances, namespaces, repositories
 from entrepot.metadata.schema import resource_tags as tag_rows
-from entrepot.model.content import RepositoryDetails, TagDetails
-from entrepot.model.ids import InstanceId, Micros, RepositoryId, TenantId
+from entrepot.model.content import RepositoryDetails
+from entrepot.model.ids import InstanceId, Micros, TenantId
 from entrepot.model.tenancy import NamespaceDetails
 
 SORTS: Final = ("name", "created_at", "updated_at")
@@ -53,16 +53,6 @@ class RepositoryFilter:
     visibility: Visibility = field(default_factory=Visibility)
     sort: str = "name"
     descending: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class TagFilter:
-    """`name`: part of the tag, or (`is_exact`) the tag."""
-
-    repository: RepositoryId
-    name: str = ""
-    is_exact: bool = False
-    digest: str = ""
 
 
 def contains(conn: Connection, column: Any, text: str) -> sa.ColumnElement[bool]:
@@ -175,82 +165,3 @@ def _details(conn: Connection, ids: Sequence[int]) -> list[RepositoryDetails]:
                 updated_at=Micros(row.updated_at),
             )
     return [found[number] for number in ids if number in found]
-
-
-# -- tags -------------------------------------------------------------------------------------------------------------
-
-
-def tags_page(conn: Connection, asked: TagFilter, window: Slice) -> tuple[list[TagDetails], int]:
-    """Present tags by name, an exact match first, and how many there are in all."""
-    where = [tags.c.repository_id == asked.repository, tags.c.valid_until.is_(None)]
-    if asked.name and asked.is_exact:
-        where.append(tags.c.name == asked.name)
-    elif asked.name:
-        where.append(contains(conn, tags.c.name, asked.name))
-    if asked.digest:
-        where.append(
-            tags.c.manifest_id.in_(
-                sa.select(manifests.c.id).where(
-                    manifests.c.repository_id == asked.repository,
-                    manifests.c.digest == asked.digest,
-                    manifests.c.deleted_at.is_(None),
-                )
-            )
-        )
-    if len(where) == 2:
-        total = counters.value(conn, "repository", asked.repository, "tags")
-        names = _tag_names(conn, where, window, total=total)
-    else:
-        total = int(conn.scalar(sa.select(sa.func.count()).select_from(tags).where(*where)) or 0)
-        query = sa.select(tags.c.name).where(*where)
-        order = [tags.c.name != asked.name, tags.c.name] if asked.name else [tags.c.name]
-        page = query.order_by(*order).offset(window.offset).limit(window.limit)
-        names = list(conn.scalars(page)) if total > window.offset else []
-    return _tags_named(conn, asked.repository, names), total
-
-
-def _tag_names(
-    conn: Connection, where: Sequence[sa.ColumnElement[bool]], window: Slice, *, total: int
-) -> list[str]:
-    """The page's names, counted from the nearer end."""
-    query = sa.select(tags.c.name).where(*where)
-    behind = total - window.offset - window.limit
-    if window.offset <= max(behind, 0):
-        page = query.order_by(tags.c.name).offset(window.offset).limit(window.limit)
-        return list(conn.scalars(page))
-    size = min(window.limit, total - window.offset)
-    if size <= 0:
-        return []
-    page = query.order_by(tags.c.name.desc()).offset(max(behind, 0)).limit(size)
-    return list(conn.scalars(page))[::-1]
-
-
-def _tags_named(
-    conn: Connection, repository: RepositoryId, names: Sequence[str]
-) -> list[TagDetails]:
-    found: dict[str, TagDetails] = {}
-    for start in range(0, len(names), 400):
-        rows = conn.execute(
-            sa.select(
-                tags.c.name,
-                tags.c.valid_from,
-                manifests.c.digest,
-                manifests.c.media_type,
-                manifests.c.layers_size,
-            )
-            .join(manifests, manifests.c.id == tags.c.manifest_id)
-            .where(
-                tags.c.repository_id == repository,
-                tags.c.name.in_(names[start : start + 400]),
-                tags.c.valid_until.is_(None),
-            )
-        )
-        for row in rows:
-            found[row.name] = TagDetails(
-                row.name,
-                row.digest,
-                row.media_type,
-                size=row.layers_size,
-                set_at=Micros(row.valid_from),
-            )
-    return [found[name] for name in names if name in found]

@@ -7,9 +7,10 @@ from typing import Final, Generic, TypeVar
 from entrepot.capabilities.content.place import Place, existing
 from entrepot.capabilities.content.pulling import find_blob, get_manifest, open_blob
 from entrepot.capabilities.context import Context
-from entrepot.metadata import browsing
-from entrepot.metadata.browsing import RepositoryFilter, Slice, TagFilter
+from entrepot.metadata import browsing, tag_pages
+from entrepot.metadata.browsing import RepositoryFilter, Slice
 from entrepot.metadata.database import Connection
+from entrepot.metadata.tag_pages import TagFilter
 from entrepot.model.access import Caller, Permission
 from entrepot.model.content import Blob, RepositoryDetails, TagDetails
 from entrepot.model.errors import BlobTooLarge
@@ -102,7 +103,7 @@ async def browse_tags(ctx: Context, caller: Caller, command: BrowseTags) -> Rows
     asked = TagFilter(
         repository.id, name=command.name, is_exact=command.is_exact, digest=command.digest
     )
-    return Rows(*await ctx.db.read(lambda conn: browsing.tags_page(conn, asked, command.window)))
+    return Rows(*await ctx.db.read(lambda conn: tag_pages.tags_page(conn, asked, command.window)))
 
 
 async def show_image(ctx: Context, caller: Caller, command: ImageNamed) -> ImageDocuments:

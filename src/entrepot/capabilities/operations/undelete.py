@@ -208,6 +208,7 @@ def _restore_tag(
         counters.add(conn, "repository", repository.id, "tags", 1)
     else:
         _review_untagged(ctx, conn, moved.before)
+    namespaces.touch_repository(conn, repository.id, at)
     digest = restoring.document(conn, number).digest
     note(conn, repository, caller, EventKind.RESTORED, digest=digest, tag=name)
     done.tags.append(name)
