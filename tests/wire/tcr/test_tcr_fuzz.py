@@ -56,9 +56,9 @@ KNOWN = {
 SPARED = {"RegistryId", "InstanceId"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def firm(tcr: Started, tcr_operator: Operator) -> Iterator[Firm]:
-    """Of these tests alone, who leave nothing as it was."""
+    """Of one test alone, which leaves nothing as it was."""
     made = Firm(open_account(tcr, tcr_operator))
     yield made
     made.wire.close()
