@@ -34,7 +34,7 @@ class ServedNames:
             self._wake.clear()
             try:
                 await self.refresh()
-            except Unavailable as error:
+            except (Unavailable, OSError) as error:  # of descriptors there may be none left
                 _log.warning("certificates_not_read", error=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
             else:

@@ -71,7 +71,11 @@ def namespaces_page(
     query = (
         sa.select(namespaces, instances.c.public_id)
         .join(instances, instances.c.id == namespaces.c.instance_id)
-        .where(namespaces.c.tenant_id == asked.tenant, namespaces.c.deleted_at.is_(None))
+        .where(
+            namespaces.c.tenant_id == asked.tenant,
+            namespaces.c.deleted_at.is_(None),
+            instances.c.deleted_at.is_(None),  # its content may be kept: out of reach all the same
+        )
     )
     if asked.instance is not None:
         query = query.where(namespaces.c.instance_id == asked.instance)

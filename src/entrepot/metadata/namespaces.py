@@ -32,6 +32,13 @@ def find_namespace(conn: Connection, instance: InstanceId, name: str) -> Namespa
     return None if row is None else namespace_of(row)
 
 
+def get_namespace(conn: Connection, namespace: NamespaceId) -> Namespace | None:
+    """The living namespace of that id."""
+    which = namespaces.c.id == namespace, namespaces.c.deleted_at.is_(None)
+    row = conn.execute(sa.select(namespaces).where(*which)).first()
+    return None if row is None else namespace_of(row)
+
+
 def list_namespaces(
     conn: Connection,
     instance: InstanceId,

@@ -5,6 +5,8 @@ from dataclasses import replace as copied
 
 import pytest
 import sqlalchemy as sa
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from msgspec.structs import replace
 from working import work_until
 
@@ -379,3 +381,17 @@ def test_who_may_manage_certificates_and_domains(world, cast, instance, who):
             else:
                 with pytest.raises(REFUSALS.get(who, absent)):
                     world.run(use_case, caller, command)
+
+
+def test_a_key_that_is_too_large_or_none_at_all_is_refused_soon(world, cast):
+    chain, _ = AUTHORITY.issue("large.test")
+    numbers = rsa.generate_private_key(65537, 2048).private_numbers()
+    broken = rsa.RSAPrivateNumbers(
+        numbers.p, numbers.q, numbers.d + 2, numbers.dmp1 + 2, numbers.dmq1 + 2,
+        numbers.iqmp, numbers.public_numbers,
+    ).private_key(unsafe_skip_rsa_key_validation=True)  # fmt: skip
+    form, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    wrong = broken.private_bytes(serialization.Encoding.PEM, form, plain).decode()
+    for key in (wrong, "x" * 5000):
+        with pytest.raises(CertificateInvalid):
+            world.run(add_certificate, cast.owner, AddCertificate(cast.acme.id, "one", chain, key))

@@ -222,3 +222,60 @@ def test_ids_of_things_in_an_instance_are_those_of_that_instance(account: Accoun
         code = account.code(action, parameters)
         assert code.startswith("ResourceNotFound"), (action, code)
     assert stage.rows() == before
+
+
+MAY = ["tcr:CreateServiceAccount", "tcr:ModifyServiceAccount", "tcr:ModifyServiceAccountPassword"]
+
+
+def test_nobody_gives_a_robot_what_they_are_denied_whatever_they_may_call(account: Account) -> None:
+    instance, space = account.shared, account.namespace(account.shared)
+    call = {"effect": "allow", "action": MAY, "resource": "*"}
+    pull = {"effect": "allow", "action": ["tcr:PullRepository"], "resource": "*"}
+    anything = {"effect": "allow", "action": ["tcr:*"], "resource": "*"}
+    no_push = {"effect": "deny", "action": ["tcr:PushRepository"], "resource": "*"}
+    who = people(
+        account,
+        {
+            name: (Role.MEMBER, json.dumps({"version": "2.0", "statement": rules}))
+            for name, rules in (
+                ("caller", [call]),
+                ("puller", [call, pull]),
+                ("denied", [anything, no_push]),
+            )
+        },
+    )
+
+    def gives(name: str, *actions: str) -> str:
+        given = [{"Resource": space, "Actions": [f"tcr:{action}" for action in actions]}]
+        robot = f"{name}-{len(actions)}-{actions[0].lower()}"
+        asked = {"RegistryId": instance, "Name": robot, "Permissions": given}
+        return who[name].code("CreateServiceAccount", asked)
+
+    refused = "AuthFailure.UnauthorizedOperation"
+    assert gives("caller", "PullRepository") == refused
+    assert gives("puller", "PullRepository") == ""
+    assert gives("puller", "PullRepository", "PushRepository") == refused
+    assert gives("denied", "PullRepository") == ""
+    assert gives("denied", "PushRepository") == refused
+    pusher = {
+        "RegistryId": instance,
+        "Name": "pusher",
+        "Permissions": [{"Resource": space, "Actions": ["tcr:PushRepository"]}],
+    }
+    assert account.code("CreateServiceAccount", pusher) == ""
+    renew = {"RegistryId": instance, "Name": "pusher", "Random": True}
+    assert who["denied"].code("ModifyServiceAccountPassword", renew) == refused
+    assert account.code("ModifyServiceAccountPassword", renew) == ""
+
+
+def test_who_manages_accounts_does_not_let_a_higher_ones_token_work_again(account: Account) -> None:
+    instance = account.shared
+    token = account.send("CreateInstanceToken", {"RegistryId": instance, "TokenType": "longterm"})
+    one = {"RegistryId": instance, "TokenId": token["TokenId"]}
+    anything = [{"effect": "allow", "action": ["tcr:*"], "resource": "*"}]
+    document = json.dumps({"version": "2.0", "statement": anything})
+    member = people(account, {"manager": (Role.MEMBER, document)})["manager"]
+    assert member.code("ModifyInstanceToken", {**one, "Enable": False}) == ""
+    refused = "AuthFailure.UnauthorizedOperation"
+    assert member.code("ModifyInstanceToken", {**one, "Enable": True}) == refused
+    assert account.code("ModifyInstanceToken", {**one, "Enable": True}) == ""

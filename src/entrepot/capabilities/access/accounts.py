@@ -7,6 +7,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Final
 
+from entrepot.capabilities.access.identities.standing import require_rank
 from entrepot.capabilities.access.secrets import fingerprint, new_secret
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.instances.quotas import admit_in_instance
@@ -136,6 +137,8 @@ async def modify_token(ctx: Context, caller: Caller, command: ModifyToken) -> Ac
         )
         values: dict[str, object] = {}
         if command.enabled is not None:
+            if command.enabled:
+                _require_rank_of_maker(ctx, conn, caller, account)
             values["enabled"] = command.enabled
         if command.description is not None:
             values["description"] = check_description(command.description)
@@ -223,9 +226,19 @@ def _maker(
     check_instance(command.instance, maker.tenant)
     if maker.user != caller.user:
         require_management(ctx, conn, caller=caller, instance=command.instance, tenant=maker.tenant)
+        require_rank(ctx, conn, caller, tenant=maker.tenant, role=maker.role)
     elif not _is_left(ctx, conn, caller, command.instance):
         raise Forbidden(Permission.ACCOUNT_MANAGE, "tokens")
     return maker
+
+
+def _require_rank_of_maker(
+    ctx: Context, conn: Connection, caller: Caller, account: Account
+) -> None:
+    """A token that works again is one that acts with its maker's rights."""
+    maker = standings.user_standing(conn, account.user)
+    if maker is not None and account.user != caller.user:
+        require_rank(ctx, conn, caller, tenant=maker.tenant, role=maker.role)
 
 
 def _is_left(ctx: Context, conn: Connection, caller: Caller, instance: Instance) -> bool:

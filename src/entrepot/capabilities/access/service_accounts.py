@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from msgspec.structs import replace
+
 from entrepot.capabilities.access.accounts import (
     MadeAccount,
     check_description,
@@ -22,7 +24,7 @@ from entrepot.capabilities.instances.quotas import admit_in_instance
 from entrepot.metadata import accounts, epochs
 from entrepot.metadata.accounts import Account, NewAccount
 from entrepot.metadata.database import Connection, now
-from entrepot.metadata.namespaces import find_namespace
+from entrepot.metadata.namespaces import find_namespace, get_namespace
 from entrepot.model.access import AccountKind, Caller, Permission
 from entrepot.model.errors import (
     AccountUnknown,
@@ -194,7 +196,7 @@ async def renew_service_account(
     secret = new_secret()
 
     def change(conn: Connection) -> Account:
-        account = _get(ctx, conn, caller=caller, command=command)
+        account = _held(ctx, conn, caller=caller, command=command)
         accounts.update(conn, account.id, secret_sha256=fingerprint(secret), password_hash=None)
         _changed(ctx, conn, caller=caller, account=account, verb="renew")
         return account
@@ -212,12 +214,13 @@ async def choose_password(ctx: Context, caller: Caller, command: ChosenPassword)
         raise Protected(command.instance.name)
     if not _CHOSEN.fullmatch(command.password):
         raise ValueInvalid("password", _CHOSEN_RULE)
+    named = NamedServiceAccount(command.instance, command.name, command.tenant)
+    await ctx.db.read(lambda conn: _held(ctx, conn, caller=caller, command=named))
     hashed = await ctx.access.passwords.hash(command.password)
     nobody_knows = new_secret()  # its fingerprint tells this password from the one before
 
     def change(conn: Connection) -> Account:
-        named = NamedServiceAccount(command.instance, command.name, command.tenant)
-        account = _get(ctx, conn, caller=caller, command=named)
+        account = _held(ctx, conn, caller=caller, command=named)
         accounts.update(
             conn, account.id, secret_sha256=fingerprint(nobody_knows), password_hash=hashed
         )
@@ -271,6 +274,21 @@ def _get(
     return account
 
 
+def _held(
+    ctx: Context, conn: Connection, *, caller: Caller, command: NamedServiceAccount
+) -> Account:
+    """One whose secret the caller may come to know: who gets it can do all that the robot can."""
+    account = _get(ctx, conn, caller=caller, command=command)
+    own = replace(caller, operation="")
+    for number, permissions in account.permissions.items():
+        namespace = get_namespace(conn, number)
+        if namespace is None:
+            continue
+        for permission in permissions:
+            ctx.access.require(conn, own, permission, of_namespace(namespace, "*"))
+    return account
+
+
 def _resolve(
     ctx: Context,
     conn: Connection,
@@ -279,7 +297,8 @@ def _resolve(
     command: CreateServiceAccount | ModifyServiceAccount,
     tenant: TenantId,
 ) -> dict[NamespaceId, list[Permission]]:
-    """Namespaces' names to ids. Nobody gives a robot what they do not have themselves."""
+    """Namespaces' names to ids. Nobody gives a robot what they do not have themselves, whatever they may call."""
+    own = replace(caller, operation="")
     given: dict[NamespaceId, list[Permission]] = {}
     for name, permissions in (command.permissions or {}).items():
         namespace = find_namespace(conn, command.instance.id, name)
@@ -288,7 +307,7 @@ def _resolve(
         for permission in permissions:
             if permission not in ACTIONS:
                 raise ValueInvalid("permissions", f"{permission} is not for service accounts")
-            ctx.access.require(conn, caller, permission, of_namespace(namespace, "*"))
+            ctx.access.require(conn, own, permission, of_namespace(namespace, "*"))
         given[namespace.id] = list(dict.fromkeys(permissions))
     return given
 

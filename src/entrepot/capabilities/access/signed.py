@@ -77,7 +77,11 @@ async def authenticate_key(ctx: Context, attempt: KeyAttempt) -> LoggedIn:
         caller = await _check(ctx, attempt, found)
     except Unauthenticated as error:
         throttle.failed(attempt.source, attempt.access_key_id)
-        await _audit(ctx, attempt, found=found, error=error)
+        if (
+            found is not None
+        ):  # whoever makes keys up must not make us write: the wire's batched trail has those
+            await _audit(ctx, attempt, found=found, error=error)
+            error.noted = True
         raise
     throttle.succeeded(attempt.source, attempt.access_key_id)
     return caller

@@ -44,6 +44,7 @@ async def add_certificate(ctx: Context, caller: Caller, command: AddCertificate)
     """Keep a certificate that can be served. Raises Denied, ValueInvalid, CertificateInvalid."""
     if not 1 <= len(command.name) <= MAX_NAME or not command.name.isprintable():
         raise ValueInvalid("name", f"1 to {MAX_NAME} printable characters")
+    await ctx.db.read(lambda conn: _require(ctx, conn, caller, tenant=command.tenant))
     checked = await asyncio.to_thread(check_pair, command.chain, command.key)
 
     def write(conn: Connection) -> Certificate:

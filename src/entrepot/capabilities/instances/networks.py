@@ -31,9 +31,9 @@ async def create_network(ctx: Context, caller: Caller, command: CreateNetwork) -
     """Set down a network. Raises Denied, ValueInvalid, NameTaken, TenantUnknown."""
     if not _NAME.fullmatch(command.name):
         raise ValueInvalid("name", "1 to 64 letters, digits, . _ -, a letter or digit first")
-    cidrs = tuple(dict.fromkeys(Cidr.parse(text).network for text in command.cidrs))
-    if not 1 <= len(cidrs) <= MOST_RANGES:
+    if not 1 <= len(command.cidrs) <= MOST_RANGES:
         raise ValueInvalid("cidrs", f"1 to {MOST_RANGES} address ranges")
+    cidrs = tuple(dict.fromkeys(Cidr.parse(text).network for text in command.cidrs))
 
     def write(conn: Connection) -> PrivateNetwork:
         ctx.access.require(conn, caller, Permission.DEPLOYMENT_MANAGE, Resource(None))

@@ -8,8 +8,8 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from entrepot.config import HostName
@@ -17,10 +17,11 @@ from entrepot.model.certificates import CertificateInvalid, Pair
 from entrepot.model.ids import Micros
 
 MAX_CHAIN: Final = 64 * 1024  # characters
-MAX_KEY: Final = 16 * 1024
+MAX_KEY: Final = 4 * 1024
 MAX_LENGTH: Final = 10  # certificates of a chain
 MAX_HOSTS: Final = 200
 _LEAST_RSA_BITS: Final = 2048
+_MOST_RSA_BITS: Final = 4096  # beyond, a handshake is a burden for all
 _KEYS = (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey)
 
 
@@ -81,16 +82,30 @@ def _read_key(
     if len(text) > MAX_KEY:
         raise CertificateInvalid(f"a key has at most {MAX_KEY} characters")
     try:
-        key: PrivateKeyTypes = serialization.load_pem_private_key(text.encode(), password=None)
+        # OpenSSL's own look at an RSA key takes seconds for large ones and holds up every thread; the trial below says as much.
+        key: PrivateKeyTypes = serialization.load_pem_private_key(
+            text.encode(), password=None, unsafe_skip_rsa_key_validation=True
+        )
     except TypeError:
         raise CertificateInvalid("the key has a passphrase: take that off first") from None
     except (ValueError, UnsupportedAlgorithm):
         raise CertificateInvalid("the key is no PEM text of a private key") from None
     if not isinstance(key, _KEYS):
         raise CertificateInvalid("the key is neither RSA, ECDSA nor Ed25519")
-    if isinstance(key, rsa.RSAPrivateKey) and key.key_size < _LEAST_RSA_BITS:
-        raise CertificateInvalid(f"an RSA key has at least {_LEAST_RSA_BITS} bits")
+    if isinstance(key, rsa.RSAPrivateKey):
+        if not _LEAST_RSA_BITS <= key.key_size <= _MOST_RSA_BITS:
+            raise CertificateInvalid(f"an RSA key has {_LEAST_RSA_BITS} to {_MOST_RSA_BITS} bits")
+        _try(key)
     return key
+
+
+def _try(key: rsa.RSAPrivateKey) -> None:
+    """Raises CertificateInvalid for numbers that are no key: what they sign does not verify."""
+    scheme, hashed = padding.PKCS1v15(), hashes.SHA256()
+    try:
+        key.public_key().verify(key.sign(b"trial", scheme, hashed), b"trial", scheme, hashed)
+    except (ValueError, InvalidSignature, UnsupportedAlgorithm):
+        raise CertificateInvalid("the key is no RSA key: it signs nothing that verifies") from None
 
 
 def _public(key: object) -> bytes:

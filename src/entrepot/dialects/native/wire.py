@@ -34,7 +34,7 @@ from entrepot.model.errors import (
 )
 from entrepot.model.tenancy import Instance
 
-MAX_BODY: Final = 1024 * 1024
+MAX_BODY: Final = 256 * 1024
 MAX_AUTHORIZATION: Final = 12_288
 OPENAPI: Final = f"{PREFIX}/openapi.json".encode()
 _NOWHERE: Final = Addresses("", "")

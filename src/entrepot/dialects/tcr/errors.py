@@ -72,6 +72,7 @@ CODES: Final[dict[type[RegistryError], tuple[str, ...]]] = {
     errors.ObjectMissing: ("InternalError.ErrorTcrInternal", "InternalError"),
     errors.OperationUnsupported: ("UnsupportedOperation",),
 }
+_NO_KEY: Final = "no access key of that id is accepted"  # whether there is one is nobody's business
 _SIGNING: Final = {
     AuthFailure.UNSIGNED: "MissingParameter",
     AuthFailure.SKEW: "AuthFailure.SignatureExpire",
@@ -109,7 +110,8 @@ def refusal_of(
     error: RegistryError, action: str, own: Mapping[type[RegistryError], str] | None = None
 ) -> Refusal:
     """The answer for an error of a use case."""
-    return Refusal(code_of(type(error), action, own), str(error))
+    said = _NO_KEY if isinstance(error, identities.KeyRefused) else str(error)
+    return Refusal(code_of(type(error), action, own), said)
 
 
 def refusal_of_signing(error: SigningError) -> Refusal:

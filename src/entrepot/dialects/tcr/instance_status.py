@@ -14,7 +14,7 @@ from entrepot.dialects.tcr.instances import PREPAID, RENEWAL, TAGGED
 from entrepot.dialects.tcr.shapes import (
     Answers,
     Asks,
-    Filter,
+    Filters,
     Limit,
     Offset,
     TagSpecification,
@@ -47,10 +47,10 @@ _STATUSES: Final = {
 class DescribeInstances(Asks, frozen=True, kw_only=True):
     """A page of the account's instances, of this region or of all."""
 
-    registryids: list[Text] | None = None
+    registryids: Annotated[list[Text], Meta(max_length=1000)] | None = None
     offset: Offset = None
     limit: Limit = None
-    filters: list[Filter] | None = None
+    filters: Filters = None
     all_region: bool | None = None
 
     def to_command(self, asked: Asked) -> ListInstances:
@@ -59,7 +59,7 @@ class DescribeInstances(Asks, frozen=True, kw_only=True):
         given = filters(self.filters, _FILTERS)
         ids = [*(self.registryids or ()), *given.get("RegistryId", ())]
         if self.registryids and "RegistryId" in given:
-            ids = [one for one in self.registryids if one in given["RegistryId"]] or [""]
+            ids = sorted({*self.registryids} & {*given["RegistryId"]}) or [""]
         which = InstanceFilter(
             public_ids=ids,
             names=given.get("RegistryName", ()),

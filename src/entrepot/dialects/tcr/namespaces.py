@@ -1,8 +1,8 @@
 """Namespaces of an instance."""
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from entrepot.capabilities.instances import browsing, namespaces
 from entrepot.capabilities.instances.browsing import BrowseNamespaces, NamespacePage
@@ -12,7 +12,7 @@ from entrepot.dialects.tcr import paging, times
 from entrepot.dialects.tcr.shapes import (
     Answers,
     Asks,
-    Filter,
+    Filters,
     Limit,
     Nothing,
     Offset,
@@ -43,7 +43,7 @@ class OneNamespace(OfRegistry, frozen=True, kw_only=True):
 class Weakness(Struct, frozen=True, rename={"cve_id": "CVEID"}):
     """A weakness that does not count."""
 
-    cve_id: Text | None = None
+    cve_id: Annotated[str, Meta(max_length=64)] | None = None
 
 
 class Scanned(OneNamespace, frozen=True, kw_only=True):
@@ -51,8 +51,10 @@ class Scanned(OneNamespace, frozen=True, kw_only=True):
 
     is_auto_scan: bool | None = None
     is_prevent_vul: bool | None = field(default=None, name="IsPreventVUL")
-    severity: Text | None = None
-    cve_whitelist_items: list[Weakness] | None = field(default=None, name="CVEWhitelistItems")
+    severity: Annotated[str, Meta(max_length=64)] | None = None
+    cve_whitelist_items: Annotated[list[Weakness], Meta(max_length=100)] | None = field(
+        default=None, name="CVEWhitelistItems"
+    )
 
     def facts(self) -> dict[str, Any]:
         """What was said, by the names it is told under."""
@@ -119,7 +121,7 @@ class DescribeNamespaces(OfRegistry, frozen=True, kw_only=True):
     limit: Limit = None
     offset: Offset = None
     all: bool | None = None
-    filters: list[Filter] | None = None
+    filters: Filters = None
     kms_sign_policy: bool | None = None
 
     def to_command(self, asked: Asked) -> BrowseNamespaces:

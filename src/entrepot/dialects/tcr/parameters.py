@@ -28,6 +28,7 @@ T = TypeVar("T")
 Values: TypeAlias = Mapping[str, Any]
 
 MAX_PARAMETERS: Final = 4000
+MAX_VALUES: Final = 4000  # of a body, lists in lists counted
 MAX_DEPTH: Final = 8
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}")
 _BOOLEANS: Final = {"true": True, "True": True, "false": False, "False": False}
@@ -75,12 +76,25 @@ def read(
     request: type[T], given: Values, *, is_flat: bool, ignored: frozenset[str] = frozenset()
 ) -> T:
     """The struct that the parameters say. Raises Refusal: UnknownParameter, MissingParameter, InvalidParameter."""
+    _count(given)
     kept = {name: value for name, value in given.items() if name not in ignored}
     plain = _struct(request, kept, "", is_flat=is_flat)
     try:
         return msgspec.convert(plain, request)
     except msgspec.ValidationError as error:
         raise Refusal("InvalidParameter", str(error)) from error
+
+
+def _count(given: Values) -> None:
+    """Raises Refusal for more values than any action needs, before anything is done with each of them."""
+    total, waiting = 0, list[Any]([given])
+    while waiting:
+        held = waiting.pop()
+        total += len(held)
+        if total > MAX_VALUES:
+            raise Refusal("InvalidParameter", f"more than {MAX_VALUES} values")
+        inner = held.values() if isinstance(held, Mapping) else held
+        waiting += [value for value in inner if isinstance(value, Mapping | list)]
 
 
 def _struct(kind: Any, given: Any, where: str, *, is_flat: bool) -> dict[str, Any]:
@@ -133,9 +147,18 @@ def _scalar(declared: Any, value: Any, where: str) -> Any:
         return value
     if not isinstance(value, str):
         raise _wrong(where, "a string")
-    if "\x00" in value or any("\ud800" <= c <= "\udfff" for c in value):
+    if "\x00" in value or not (value.isascii() or _is_text(value)):
         raise Refusal("InvalidParameter", f"{where} has characters that no text has")
     return value
+
+
+def _is_text(value: str) -> bool:
+    """Whether it has no half of a surrogate pair."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @cache

@@ -17,7 +17,7 @@ from entrepot.dialects.tcr import paging, times
 from entrepot.dialects.tcr.refusal import Refusal
 from entrepot.dialects.tcr.shapes import (
     Answers,
-    Filter,
+    Filters,
     Limit,
     Nothing,
     Offset,
@@ -167,7 +167,7 @@ class DescribeServiceAccounts(OfRegistry, frozen=True, kw_only=True):
 
     all: bool | None = None
     embed_permission: bool | None = None
-    filters: list[Filter] | None = None
+    filters: Filters = None
     offset: Offset = None
     limit: Limit = None
 

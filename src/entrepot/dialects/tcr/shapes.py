@@ -13,7 +13,8 @@ from entrepot.oci.reference import NameSyntaxError, RepositoryName
 Text: TypeAlias = Annotated[str, Meta(max_length=4096)]
 Limit: TypeAlias = Annotated[int, Meta(ge=0, le=2**31 - 1)] | None
 Offset: TypeAlias = Annotated[int, Meta(ge=0, le=2**31 - 1)] | None
-MAX_FILTER_VALUES = 100
+MAX_FILTERS = 10
+MAX_FILTER_VALUES = 50
 
 
 class Asks(Struct, frozen=True, kw_only=True, rename="pascal", forbid_unknown_fields=True):
@@ -83,6 +84,9 @@ class Filter(Struct, frozen=True, rename="pascal"):
 
     name: Text
     values: Annotated[list[Text], Meta(max_length=MAX_FILTER_VALUES)]
+
+
+Filters: TypeAlias = Annotated[list[Filter], Meta(max_length=MAX_FILTERS)] | None
 
 
 def filters(given: list[Filter] | None, known: frozenset[str]) -> dict[str, list[str]]:

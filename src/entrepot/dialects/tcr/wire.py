@@ -32,13 +32,14 @@ from entrepot.dialects.tcr.signing import (
 from entrepot.dialects.tcr.table import SERVICES, TABLE, Service
 from entrepot.http.bodies import BodyTooLarge, read_body
 from entrepot.http.messages import Request, Response
-from entrepot.model.errors import Denied, RegistryError, Unavailable
+from entrepot.model.errors import Denied, RegistryError, Unauthenticated, Unavailable
 from entrepot.model.tenancy import Instance
 
 MAX_QUERY: Final = 32 * 1024
 MAX_FORM: Final = 1024 * 1024
 MAX_JSON: Final = 10 * 1024 * 1024
 _INLINE: Final = 64 * 1024  # bytes hashed on the event loop
+_LARGE_AT_ONCE: Final = 8  # bodies above that, in one process
 _UNLISTED_PER_SECOND: Final = 20  # of actions that only newer clients know
 
 _OPERATIONS: Final = frozenset(
@@ -58,6 +59,7 @@ class Tcr:
         self._ctx = ctx
         self._audit = audit
         self._count = count
+        self._large = 0  # large bodies being read
         self._suffix = str(ctx.settings.http.suffix)
         self._aliases = NAMES if ctx.settings.api.vendor_regions else frozenset[str]()
 
@@ -112,16 +114,28 @@ class Tcr:
         body = b""
         if request.method == "POST":
             limit = MAX_JSON if "authorization" in headers else MAX_FORM
-            try:
-                body = await read_body(request.scope, request.receive, limit, self._ctx.pool)
-            except BodyTooLarge as error:
-                raise Refusal(
-                    "RequestSizeLimitExceeded", f"a body has at most {limit} bytes"
-                ) from error
-            request.received += len(body)
+            body = await self._body(request, headers, limit)
         if headers.get("content-type", "").startswith("multipart/"):
             raise Refusal("UnsupportedOperation", "no action here takes multipart/form-data")
         return SignedRequest(request.method, headers.get("host", ""), query, headers, body)
+
+    async def _body(self, request: Request, headers: Mapping[str, str], limit: int) -> bytes:
+        """The body. Large ones wait in memory before anybody is known, so there are few at a time; hardly any request needs one."""
+        told = headers.get("content-length", "")
+        is_small = told.isdecimal() and len(told) < 10 and int(told) <= _INLINE
+        if not is_small and self._large >= _LARGE_AT_ONCE:
+            raise Refusal("RequestLimitExceeded", "too many large requests at once; try again")
+        self._large += not is_small
+        try:
+            body = await read_body(request.scope, request.receive, limit, self._ctx.pool)
+        except BodyTooLarge as error:
+            raise Refusal(
+                "RequestSizeLimitExceeded", f"a body has at most {limit} bytes"
+            ) from error
+        finally:
+            self._large -= not is_small
+        request.received += len(body)
+        return body
 
     async def _claim(self, signed: SignedRequest) -> Claim:
         if len(signed.body) > _INLINE:
@@ -132,20 +146,26 @@ class Tcr:
         return claim
 
     async def _caller(self, request: Request, request_id: str, claim: Claim) -> LoggedIn:
-        return await authenticate_key(
-            self._ctx,
-            KeyAttempt(
-                access_key_id=claim.access_key_id,
-                session_token=claim.session_token,
-                signed_at=claim.timestamp,
-                window_seconds=SKEW_SECONDS,
-                proves=claim.proves,
-                weight=claim.weight,
-                nonce=claim.nonce,
-                source=request.client,
-                request_id=request_id,
-                operation=f"{_name(claim)}:{claim.action}"[:100],
-            ),
+        try:
+            return await authenticate_key(self._ctx, self._attempt(request, request_id, claim))
+        except Unauthenticated as error:
+            if not error.noted:
+                self._audit.denied(None, "login", "deployment", request=request, error=error)
+            raise
+
+    @staticmethod
+    def _attempt(request: Request, request_id: str, claim: Claim) -> KeyAttempt:
+        return KeyAttempt(
+            access_key_id=claim.access_key_id,
+            session_token=claim.session_token,
+            signed_at=claim.timestamp,
+            window_seconds=SKEW_SECONDS,
+            proves=claim.proves,
+            weight=claim.weight,
+            nonce=claim.nonce,
+            source=request.client,
+            request_id=request_id,
+            operation=f"{_name(claim)}:{claim.action}"[:100],
         )
 
     # -- what ---------------------------------------------------------------------------------------------------------
@@ -154,10 +174,10 @@ class Tcr:
         self, request: Request, caller: LoggedIn, claim: Claim, *, signed: SignedRequest
     ) -> object:
         operation = _operation(_service(claim), claim.action)
-        self._admit(caller, claim)
         asked = _parsed(operation, claim, signed)
         named: str | None = getattr(asked, "registry_id", None)
         found = await find_requested(self._ctx, caller, claim.region, named, aliases=self._aliases)
+        self._admit(found, claim.action)
         if found.instance is not None and operation.needs_running:
             running(found.instance)
         where = self._asked(request, caller, found)
@@ -172,17 +192,18 @@ class Tcr:
             raise
         return operation.response.of(result, where)
 
-    def _admit(self, caller: LoggedIn, claim: Claim) -> None:
+    def _admit(self, found: Requested, action: str) -> None:
+        """Counted by what the region is, not by what it was called."""
         factor = self._ctx.settings.api.rate_percent
         if not factor:
             return
-        entry = BOOK.get(claim.action)
+        entry = BOOK.get(action)
         listed = _UNLISTED_PER_SECOND if entry is None else entry.per_second
         limit = max(1, listed * factor // 100)
-        key = f"{caller.tenant}/{claim.region}/{claim.action}"
+        key = f"{found.tenant.id}/{found.region.id}/{action}"
         if not SHARED.admits(key, limit, int(time.time())):
             raise Refusal(
-                "RequestLimitExceeded", f"{claim.action} is limited to {limit} requests a second"
+                "RequestLimitExceeded", f"{action} is limited to {limit} requests a second"
             )
 
     def _asked(self, request: Request, caller: LoggedIn, found: Requested) -> Asked:
