@@ -26,7 +26,7 @@ run: $(VENV)/.run  ## install if needed and start the registry on 127.0.0.1:5000
 	@$(BIN)/python -m entrepot serve
 
 test: $(VENV)/.dev  ## the tests that need nothing but Python
-	@$(BIN)/python -m pytest -n auto -m "not postgresql and not blackbox and not soak"
+	@$(BIN)/python -m pytest -n auto -m "not postgresql and not blackbox and not broad and not soak"
 
 test-all: $(VENV)/.dev  ## the tests that need PostgreSQL, Docker Engine, helm, Go-built clients; installs them
 	@tests/blackbox/run-all

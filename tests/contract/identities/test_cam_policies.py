@@ -46,6 +46,8 @@ from entrepot.model.errors import AccountUnknown, Forbidden, NameTaken, Protecte
 from entrepot.model.identities import Attachment, PolicyUnknown
 from entrepot.model.tenancy import Instance, InstanceKind
 
+pytestmark = pytest.mark.broad
+
 P = Permission
 FULL, READER = "QcloudTCRFullAccess", "QcloudTCRReadOnlyAccess"
 

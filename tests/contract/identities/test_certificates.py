@@ -58,6 +58,8 @@ from entrepot.model.identities import HostUnknown
 from entrepot.model.tenancy import InstanceKind
 from issuing import Authority
 
+pytestmark = pytest.mark.broad
+
 AUTHORITY = Authority.new()
 
 

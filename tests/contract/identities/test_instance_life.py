@@ -69,6 +69,8 @@ from entrepot.model.instances import (
 from entrepot.model.network_access import EntryStatus
 from entrepot.model.tenancy import InstanceStatus
 
+pytestmark = pytest.mark.broad
+
 DAY = 86_400 * 1_000_000
 SMALL = "small namespaces=2 repositories=1 tokens=0 accounts=1"
 

@@ -45,6 +45,8 @@ from entrepot.model.errors import (
 from entrepot.model.instances import NameVerdict
 from entrepot.model.tenancy import InstanceStatus
 
+pytestmark = pytest.mark.broad
+
 
 @pytest.fixture
 def made(world, cast):

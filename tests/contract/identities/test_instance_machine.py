@@ -31,6 +31,8 @@ from entrepot.model.errors import RegistryError
 from entrepot.model.instances import MOVES, Content
 from entrepot.model.tenancy import InstanceStatus as Status
 
+pytestmark = pytest.mark.broad
+
 ON_ITS_WAY = {Status.PENDING, Status.DEPLOYING, Status.CHANGING, Status.DELETING}
 FAR = 4_000_000_000 * 1_000_000
 NUMBERS = itertools.count()

@@ -67,6 +67,8 @@ from entrepot.model.network_access import (
 )
 from entrepot.model.tenancy import InstanceKind
 
+pytestmark = pytest.mark.broad
+
 
 @pytest.fixture
 def settings(settings):

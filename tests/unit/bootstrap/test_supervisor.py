@@ -23,9 +23,7 @@ supervisor.add([child])
 def run(program: str, **options) -> subprocess.CompletedProcess:
     command = [sys.executable, "-c", COMMON + program]
     surroundings = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
-    return subprocess.run(
-        command, timeout=60, check=False, text=True, env=surroundings, **options
-    )
+    return subprocess.run(command, timeout=60, check=False, text=True, env=surroundings, **options)
 
 
 def ended(pid: int) -> bool:

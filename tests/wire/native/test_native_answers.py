@@ -12,6 +12,8 @@ from entrepot.dialects.native.table import TABLE
 from entrepot.metadata import audit
 from issuing import Authority
 
+pytestmark = pytest.mark.broad
+
 USERS = "/tenants/-/users"
 
 

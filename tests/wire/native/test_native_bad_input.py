@@ -9,6 +9,8 @@ from entrepot.dialects.native.endpoints import BODIED, PREFIX
 from entrepot.dialects.native.table import TABLE
 from entrepot.dialects.native.wire import MAX_BODY
 
+pytestmark = pytest.mark.broad
+
 USERS = "/tenants/-/users"
 JSON = {"content-type": "application/json"}
 

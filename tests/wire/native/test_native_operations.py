@@ -19,18 +19,18 @@ def names(page):
 
 def deployment(root):
     """What only those who run the deployment do."""
-    made = root.ok("POST", "/tenants", {"name": "acme", "owner": "ann"})
-    assert made["login"] == "acme/ann"
+    made = root.ok("POST", "/tenants", {"name": "nativecorp", "owner": "ann"})
+    assert made["login"] == "nativecorp/ann"
     assert len(made["password"]) >= 20
-    assert "acme" in names(root.ok("GET", "/tenants?limit=1000"))
-    assert root.ok("GET", "/tenants/acme") == made["tenant"]
-    assert len(root.ok("GET", "/tenants/acme/projects")["items"]) >= 1
+    assert "nativecorp" in names(root.ok("GET", "/tenants?limit=1000"))
+    assert root.ok("GET", "/tenants/nativecorp") == made["tenant"]
+    assert len(root.ok("GET", "/tenants/nativecorp/projects")["items"]) >= 1
     assert root.ok("GET", "/tenants/-")["root"] is True
 
-    network = {"name": "vpc-native", "cidrs": ["10.9.0.0/16"], "owner": "acme"}
+    network = {"name": "vpc-native", "cidrs": ["10.9.0.0/16"], "owner": "nativecorp"}
     assert root.ok("POST", "/networks", network) == network
     assert network in root.ok("GET", "/networks")["items"]
-    assert root.ok("GET", "/tenants/acme/networks")["items"] == [network]
+    assert root.ok("GET", "/tenants/nativecorp/networks")["items"] == [network]
     root.ok("DELETE", "/networks/vpc-native")
     assert root.code("DELETE", "/networks/vpc-native") == (404, "network-unknown")
 
@@ -39,8 +39,8 @@ def deployment(root):
     assert {**region, "default": False} in root.ok("GET", "/regions")["items"]
     quotas(root)
     instances(root)
-    root.ok("DELETE", "/tenants/acme")
-    assert root.code("GET", "/tenants/acme") == (404, "tenant-unknown")
+    root.ok("DELETE", "/tenants/nativecorp")
+    assert root.code("GET", "/tenants/nativecorp") == (404, "tenant-unknown")
     trail = root.ok("GET", "/audit?action=tenant.*&limit=5")["items"]
     assert [one["action"] for one in trail[:2]] == ["tenant.delete", "tenant.create"]
     assert trail[0]["details"]["operation"] == "entrepot:DeleteTenant"
@@ -49,7 +49,7 @@ def deployment(root):
 
 
 def quotas(root):
-    tenant, instance = "/quotas/tenants/acme", "/quotas/instances/-"
+    tenant, instance = "/quotas/tenants/nativecorp", "/quotas/instances/-"
     root.ok("PUT", f"{tenant}/limits/namespaces", {"limit": 7})
     shown = {one["resource"]: one for one in root.ok("GET", tenant)["items"]}
     assert shown["namespaces"] == {"resource": "namespaces", "limit": 7, "used": 0, "set": True}
@@ -66,9 +66,11 @@ def quotas(root):
 
 def instances(root):
     """Of one's own tenant, and (made, not read) of others."""
-    made = root.ok("POST", "/tenants/acme/instances", {"name": "acme-native"})["instance"]
-    assert made["tenant"] == "acme"
-    assert made in root.ok("GET", "/tenants/acme/instances")["items"]
+    made = root.ok("POST", "/tenants/nativecorp/instances", {"name": "nativecorp-native"})[
+        "instance"
+    ]
+    assert made["tenant"] == "nativecorp"
+    assert made in root.ok("GET", "/tenants/nativecorp/instances")["items"]
     made = root.ok("POST", "/tenants/-/instances", {"name": "root-native", "entry": "closed"})
     one = f"/tenants/-/instances/{made['instance']['id']}"
     shown = root.ok("GET", one)
@@ -78,7 +80,7 @@ def instances(root):
     root.ok("PATCH", one, {"protected": False})
     root.ok("DELETE", f"{one}?content=refuse")
     assert root.code("GET", one) == (404, "instance-unknown")
-    assert "acme-native" in names(root.ok("GET", "/instances"))
+    assert "nativecorp-native" in names(root.ok("GET", "/instances"))
 
 
 def people(owner, firm):

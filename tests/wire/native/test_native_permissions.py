@@ -12,6 +12,8 @@ from entrepot.capabilities.access.secrets import derived_password
 from entrepot.dialects.native.table import TABLE
 from issuing import Authority
 
+pytestmark = pytest.mark.broad
+
 DOCUMENT = '{"statements": [{"effect": "allow", "actions": ["*"], "resources": ["*"]}]}'
 PAIR = Authority.new().issue("permissions.example.test")
 BODIES = {

@@ -12,6 +12,8 @@ from tencentcloud.tcr.v20190924 import models
 
 from entrepot.dialects.tcr.table import TABLE
 
+pytestmark = pytest.mark.broad
+
 METHODS = [
     ("TC3-HMAC-SHA256", "POST"),
     ("TC3-HMAC-SHA256", "GET"),

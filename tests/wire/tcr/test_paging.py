@@ -19,6 +19,8 @@ from tcr_rows import (
 
 from entrepot.model.access import AccountKind
 
+pytestmark = pytest.mark.broad
+
 COUNTS = (0, 1, 19, 20, 21, 40, 101, 199)
 FEW = (0, 1, 19, 20, 21, 40)
 PATIENCE = 40  # requests that a loop may need

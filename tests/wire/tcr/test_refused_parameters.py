@@ -19,6 +19,8 @@ from entrepot.dialects.tcr.refusal import Refusal
 from entrepot.dialects.tcr.table import TABLE
 from entrepot.model.errors import InstanceUnknown
 
+pytestmark = pytest.mark.broad
+
 ACTION_NAMES = sorted(TABLE)
 ABSENT = object()
 WORDS = {"Operation": "Create", "TokenType": "temp", "InstanceId": None, "RegistryId": None}

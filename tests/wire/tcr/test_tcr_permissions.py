@@ -26,6 +26,8 @@ from entrepot.metadata import access_keys, identities, policies
 from entrepot.metadata.database import Connection
 from entrepot.model.access import Role
 
+pytestmark = pytest.mark.broad
+
 UNAUTHORIZED = "AuthFailure.UnauthorizedOperation"
 TAG_VERSION = "2018-08-13"
 

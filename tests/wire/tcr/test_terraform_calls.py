@@ -23,6 +23,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from entrepot.capabilities.instances.certificates import AddCertificate, add_certificate
 from entrepot.capabilities.instances.networks import CreateNetwork, create_network
 
+pytestmark = pytest.mark.broad
+
 CALLS: dict[str, list[dict[str, Any]]] = json.loads(
     Path(__file__).with_name("terraform_calls.json").read_text("utf-8")
 )
