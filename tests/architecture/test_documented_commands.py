@@ -17,7 +17,10 @@ from source_files import ROOT
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
 WITH_CLIENTS = [page for page in PAGES if any(block.needs for block in blocks(page))]
 # Dozens of commands, a second each: these pages wait for `make test-all`.
-LONG = ("users-and-rights", "service-accounts", "quotas", "collection", "backup", "instances")
+LONG = (
+    *("users-and-rights", "service-accounts", "quotas", "collection", "backup", "instances"),
+    *("network-access", "api"),
+)
 IN_TURN = [
     pytest.param(page, marks=pytest.mark.blackbox) if page.stem in LONG else page for page in PAGES
 ]

@@ -55,6 +55,8 @@ from entrepot.model.identities import (
     SignatureWrong,
 )
 
+pytestmark = pytest.mark.broad
+
 NOW = int(time.time())
 HOUR = 3600
 

@@ -26,6 +26,8 @@ from entrepot.metadata import epochs, instances, tenants
 from entrepot.model.tenancy import InstanceKind
 from issuing import Authority
 
+pytestmark = pytest.mark.broad
+
 AUTHORITY = Authority.new()
 TOKEN = "a-long-operator-token"
 

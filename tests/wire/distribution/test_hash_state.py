@@ -11,6 +11,8 @@ from test_servers import add_namespace, client_of
 from entrepot.metadata.schema import upload_sessions
 from entrepot.oci.resumable import is_available
 
+pytestmark = pytest.mark.broad
+
 NAME = "team/app"
 LARGE, REST = bytes(range(256)) * 4 * 8192, b"and the rest"  # 8 MiB
 ANYTHING_ELSE = 1 << 20  # what a server reads for other reasons

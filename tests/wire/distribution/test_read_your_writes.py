@@ -27,6 +27,8 @@ from entrepot.capabilities.instances.namespaces import (
 )
 from entrepot.metadata import instances, tenants
 
+pytestmark = pytest.mark.broad
+
 SERVERS = {"server-0", "server-1"}
 # Connections after each change: so many at least, and so many at most until both processes were met.
 FRESH, MOST = 16, 400

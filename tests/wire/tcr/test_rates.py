@@ -10,6 +10,8 @@ from account import Account, open_account
 from sending import Sent, Wire, tc3_post
 from started import Operator, Started, operating, started
 
+pytestmark = pytest.mark.broad
+
 LIMITED = "RequestLimitExceeded"
 DOCUMENTED = 20
 PROCESSES = 2

@@ -11,6 +11,8 @@ import pytest
 from account import Account
 from tcr_docker import INDEX, MANIFEST, Docker, digest_of, docker
 
+pytestmark = pytest.mark.broad
+
 STAGES = ["Pending", "Deploying", "Running"]
 
 
