@@ -99,6 +99,7 @@ def limits_of(settings: Settings) -> Limits:
     http = settings.http
     return Limits(
         header_bytes=int(http.header_limit),
+        target_bytes=int(http.header_limit) * 3 // 4,
         header_seconds=http.header_timeout.seconds,
         idle_seconds=http.idle_timeout.seconds,
         body_seconds=http.body_timeout.seconds,

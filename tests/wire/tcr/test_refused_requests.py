@@ -257,9 +257,10 @@ def test_multipart_is_not_taken_by_any_action(firm: Firm):
 
 
 @pytest.mark.parametrize("build", [tc3_get, v1])
-def test_a_long_query_is_read(firm: Firm, build: Build):
-    sent = build(firm.account, "CheckInstanceName", {"RegistryName": "x" * 15_000})
-    assert firm.wire.code(sent) == "InvalidParameter"
+def test_a_query_has_a_limit(firm: Firm, build: Build):
+    for length, code in ((31_000, "InvalidParameter"), (33_000, "RequestSizeLimitExceeded")):
+        sent = build(firm.account, "CheckInstanceName", {"RegistryName": "x" * length})
+        assert firm.wire.code(sent) == code
 
 
 def test_a_form_has_a_limit(firm: Firm):

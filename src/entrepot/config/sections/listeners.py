@@ -82,8 +82,13 @@ class Http(Section, frozen=True, kw_only=True):
         ),
     ] = ByteSize.parse("1KiB")
     header_limit: Annotated[
-        ByteSize, setting("All headers of a request together.", least="8KiB", most="1MiB")
-    ] = ByteSize.parse("32KiB")
+        ByteSize,
+        setting(
+            "Request line and headers together; the line may have three quarters of it.",
+            least="8KiB",
+            most="1MiB",
+        ),
+    ] = ByteSize.parse("64KiB")
     manifest_limit: Annotated[
         ByteSize,
         setting(

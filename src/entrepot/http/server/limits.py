@@ -11,11 +11,11 @@ class Limits:
     shortest one, when that is less).
     """
 
-    header_bytes: int = 32768
+    header_bytes: int = 65536
     """Request line and headers together, else 431. Also bounds trailers."""
     header_count: int = 128
-    target_bytes: int = 16384
-    """Path and query, else 414."""
+    target_bytes: int = 49152
+    """Path and query, else 414. Signed calls of an API carry their parameters here, up to 32 KiB."""
     header_seconds: float = 20.0
     """From the first byte of a request (or from connecting) to the end of its headers."""
     handshake_seconds: float = 20.0
