@@ -19,10 +19,12 @@ WITH_CLIENTS = [page for page in PAGES if any(block.needs for block in blocks(pa
 # Dozens of commands, a second each: these pages wait for `make test-all`.
 LONG = (
     *("users-and-rights", "service-accounts", "quotas", "collection", "backup", "instances"),
-    *("network-access", "api"),
+    *("network-access", "api", "clients", "monitoring"),
 )
 IN_TURN = [
-    pytest.param(page, marks=pytest.mark.blackbox) if page.stem in LONG else page for page in PAGES
+    pytest.param(page, marks=pytest.mark.blackbox) if page.stem in LONG else page
+    for page in PAGES
+    if not (page.stem in LONG and page in WITH_CLIENTS)  # those run once, with everything
 ]
 
 

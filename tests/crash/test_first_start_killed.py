@@ -82,19 +82,27 @@ def test_a_first_start_killed_at_one_of_many_steps_is_made_good(nursery, sqlite_
     assert broken_by_kills(course, spread(telling(course.steps), QUICK_STEPS)) == ""
 
 
-@pytest.mark.blackbox  # part of `make test-all`, where there is time
-@pytest.mark.timeout(300)
-def test_a_first_start_killed_at_any_step_is_made_good(nursery, deployments):
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "most",
+    [
+        pytest.param(16, marks=pytest.mark.broad, id="some"),
+        pytest.param(10_000, marks=pytest.mark.soak, id="every"),
+    ],
+)
+def test_a_first_start_killed_at_any_step_is_made_good(nursery, deployments, most):
     course = FirstStart(nursery, deployments)
-    assert broken_by_kills(course, telling(course.steps)) == ""
+    assert broken_by_kills(course, spread(telling(course.steps), most)) == ""
 
 
+@pytest.mark.broad
 def test_secrets_that_were_never_shown_are_shown_by_the_next_start(nursery, sqlite_deployments):
     course = FirstStart(nursery, sqlite_deployments)
     told = course.kill(course.steps.index("not shown") + 1)
     assert [bool(lines) for lines in told.all("shown")] == [True, False]
 
 
+@pytest.mark.broad
 def test_no_copy_of_the_master_key_is_left_beside_it(nursery, sqlite_deployments):
     course = FirstStart(nursery, sqlite_deployments)
     made = ("fsync", "link", "unlink", "rename")

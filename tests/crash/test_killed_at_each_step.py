@@ -14,6 +14,16 @@ pytestmark = pytest.mark.crash
 
 
 ATTEMPTS = 5
+QUICK = ("blob in one request", "manifests", "push of what is being collected")
+"""Of these some steps in `make test`."""
+AS_LONG_AS_THERE_IS_TIME = pytest.mark.parametrize(
+    "most",
+    [
+        pytest.param(16, marks=pytest.mark.broad, id="some"),
+        pytest.param(10_000, marks=pytest.mark.soak, id="every"),
+    ],
+)
+"""Of every scenario on both engines some more in `make test-all`, and all of them in `make soak`."""
 
 
 class Course:
@@ -82,24 +92,26 @@ def broken_by_kills(course: Course, steps: list[int], *, power: bool = False) ->
     return json.dumps(broken, indent=1) if broken else ""
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", QUICK)
 def test_a_kill_at_one_of_many_steps_loses_nothing_acknowledged(nursery, sqlite_deployments, name):
     course = Course(nursery, sqlite_deployments, name)
     assert broken_by_kills(course, spread(telling(course.steps), SCENARIOS[name].quick_steps)) == ""
 
 
-@pytest.mark.blackbox  # part of `make test-all`, where there is time
+@AS_LONG_AS_THERE_IS_TIME
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_a_kill_at_any_step_loses_nothing_acknowledged(nursery, deployments, name):
+def test_a_kill_at_any_step_loses_nothing_acknowledged(nursery, deployments, name, most):
     course = Course(nursery, deployments, name)
-    assert broken_by_kills(course, telling(course.steps)) == ""
+    assert broken_by_kills(course, spread(telling(course.steps), most)) == ""
 
 
-@pytest.mark.blackbox  # likewise
+@AS_LONG_AS_THERE_IS_TIME
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_a_power_failure_at_any_step_loses_nothing_acknowledged(nursery, sqlite_deployments, name):
+def test_a_power_failure_at_any_step_loses_nothing_acknowledged(
+    nursery, sqlite_deployments, name, most
+):
     course = Course(nursery, sqlite_deployments, name)
     steps = list(range(1, len(course.steps) + 1))
-    assert broken_by_kills(course, steps, power=True) == ""
+    assert broken_by_kills(course, spread(steps, most), power=True) == ""

@@ -98,6 +98,7 @@ def test_the_children_of_a_killed_supervisor_end_and_the_next_starts_at_once(reg
     assert registry.stop() == 0
 
 
+@pytest.mark.broad
 def test_a_task_of_a_killed_worker_runs_again(registry):
     registry.start()
     pushers, stop = pushing(registry, 1)

@@ -47,7 +47,7 @@ def run(database: Database, folder, *, seed: int, steps: int, untagged: bool) ->
 
 
 @pytest.mark.parametrize("untagged", [False, True], ids=["untagged stay", "untagged go"])
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.broad)])
 def test_reachable_is_pullable_and_unreachable_is_gone(migrated_database, tmp_path, seed, untagged):
     steps = 150 if migrated_database.dialect == "sqlite" else 60
     done = run(migrated_database, tmp_path, seed=seed, steps=steps, untagged=untagged)

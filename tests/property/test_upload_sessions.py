@@ -287,7 +287,8 @@ class Uploads(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize("kind", ["local", "parted"])
-def test_upload_sessions_hold_under_racing_writers(kind):
+@pytest.mark.parametrize("examples", [4, pytest.param(24, marks=pytest.mark.broad)])
+def test_upload_sessions_hold_under_racing_writers(kind, examples):
     shared = Shared(kind)
 
     class Machine(Uploads):
@@ -295,7 +296,7 @@ def test_upload_sessions_hold_under_racing_writers(kind):
 
     Machine.shared = shared
     Machine.TestCase.settings = settings(
-        max_examples=12,
+        max_examples=examples,
         stateful_step_count=25,
         deadline=None,
         derandomize=True,

@@ -48,6 +48,7 @@ def _get(client, repository, path):
     return json.loads(client.expect(200, client.send("GET", path, {"Authorization": token})).body)
 
 
+@pytest.mark.broad
 @pytest.mark.timeout(120)
 def test_multiplied_tags_repositories_and_referrers_are_served_and_the_doctor_finds_nothing(
     server, entrepot

@@ -102,7 +102,7 @@ def test_two_processes_read_each_others_writes(tmp_path):
             assert other.get(session).status_code == 404
 
 
-@pytest.mark.parametrize("how", ["stop", "kill"])
+@pytest.mark.parametrize("how", [pytest.param("stop", marks=pytest.mark.broad), "kill"])
 def test_an_upload_goes_on_after_a_restart(tmp_path, how):
     with started(tmp_path) as registry:
         with operating(registry.environment) as operator:

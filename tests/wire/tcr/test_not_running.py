@@ -9,6 +9,8 @@ from test_refused_parameters import base, inputs
 from entrepot.dialects.tcr.book import BOOK
 from entrepot.dialects.tcr.table import TABLE
 
+pytestmark = pytest.mark.broad
+
 NOT_RUNNING = (
     "ResourceInsufficient.ErrorInstanceNotRunning",
     "OperationDenied",
