@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import struct
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -301,3 +302,35 @@ def test_a_mismatched_pair_is_refused(tmp_path):
 
     with pytest.raises(ssl.SSLError):
         tls_context(first.certificate, second.key)
+
+
+@pytest.mark.parametrize("loop_name", ["uvloop", "asyncio"])
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_reset_that_comes_together_with_bytes_is_noticed(serve: Serve, tls, loop_name):
+    """uvloop tells of such a socket once: whoever takes only the bytes then never hears of the reset."""
+    run = serve(echo, tls=tls, loop_name=loop_name)
+    sock = run.connect()
+    sock.sendall(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 1000\r\n\r\n")
+    run.wait_until(lambda: run.server.requests_in_flight == 1, 10)
+    held = threading.Event()
+    run.loop.call_soon_threadsafe(held.wait, 10)  # both are there when the loop looks again
+    sock.sendall(b"some")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+    held.set()
+    run.wait_until(lambda: run.server.requests_in_flight == 0, 10)
+
+
+@pytest.mark.parametrize("loop_name", ["uvloop", "asyncio"])
+def test_a_reset_within_a_handshake_is_noticed(serve: Serve, loop_name):
+    """Likewise, long before the time that a handshake may take."""
+    run = serve(echo, tls=True, loop_name=loop_name)
+    sock = socket.create_connection(run.address, timeout=10)
+    run.wait_until(lambda: run.server.connections == 1, 10)
+    held = threading.Event()
+    run.loop.call_soon_threadsafe(held.wait, 10)
+    sock.sendall(b"\x16\x03\x01\x02\x00\x01")  # the beginning of a greeting
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+    held.set()
+    run.wait_until(lambda: run.server.connections == 0, 10)

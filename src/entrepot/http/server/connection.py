@@ -354,6 +354,9 @@ class Connection(Stream):
         if now >= self.deadline:
             self._expired()
             return
+        if self._reading and self.was_reset():
+            self.lost()
+            return
         cycle = self.cycle
         if cycle is None:
             return

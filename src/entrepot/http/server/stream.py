@@ -163,6 +163,14 @@ class Stream:
             return 0
         return int.from_bytes(answer, sys.byteorder)
 
+    def was_reset(self) -> bool:
+        """Whether the kernel has an error for us that nobody took.
+
+        uvloop tells of a reset once and then watches the socket no more: where bytes came together with it and only they were read,
+        nothing calls us again.
+        """
+        return socket.socket.getsockopt(self.sock, socket.SOL_SOCKET, socket.SO_ERROR) != 0
+
     # Threads
 
     async def in_pool(
