@@ -21,6 +21,7 @@ from entrepot.config.tree import (
     Manifests,
     Metadata,
     Metrics,
+    Outbound,
     Quota,
     Region,
     Root,
@@ -50,6 +51,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     instances: Instances = field(default_factory=Instances)
     api: Api = field(default_factory=Api)
     quota: Quota = field(default_factory=Quota)
+    outbound: Outbound = field(default_factory=Outbound)
     log: Log = field(default_factory=Log)
     audit: Audit = field(default_factory=Audit)
     metrics: Metrics = field(default_factory=Metrics)

@@ -14,6 +14,7 @@ from entrepot.config.sections.keeping import (
     Uploads,
 )
 from entrepot.config.sections.listeners import Admin, Http
+from entrepot.config.sections.outbound import Outbound
 from entrepot.config.sections.running import (
     Audit,
     Jobs,
@@ -41,6 +42,7 @@ __all__ = [
     "Manifests",
     "Metadata",
     "Metrics",
+    "Outbound",
     "Quota",
     "Region",
     "Root",
