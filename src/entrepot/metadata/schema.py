@@ -172,16 +172,33 @@ policies = Table(
     _living_name("policies", "tenant_id", "name"),
 )
 
-policy_attachments = Table(
+policy_attachments = Table(  # to a user, to a group, or as a cap to a whole tenant, whose policy it is not
     "policy_attachments",
     SCHEMA,
     _id(),
     _to("policies", "policy_id"),
     _to("users", "user_id", nullable=True),
     _to("groups", "group_id", nullable=True),
-    CheckConstraint("(user_id IS NULL) <> (group_id IS NULL)", name="one_principal"),
+    _to("tenants", "tenant_id", nullable=True),
+    _to("projects", "project_id", nullable=True),  # of a group's: only there it counts
+    CheckConstraint(
+        "(CASE WHEN user_id IS NULL THEN 0 ELSE 1 END) + (CASE WHEN group_id IS NULL THEN 0 ELSE 1 END)"
+        " + (CASE WHEN tenant_id IS NULL THEN 0 ELSE 1 END) = 1",
+        name="one_principal",
+    ),
+    CheckConstraint("project_id IS NULL OR group_id IS NOT NULL", name="project_of_group"),
     Index("uq_policy_attachments_user", "user_id", "policy_id", unique=True),
-    Index("uq_policy_attachments_group", "group_id", "policy_id", unique=True),
+    Index("uq_policy_attachments_tenant", "tenant_id", "policy_id", unique=True),
+    Index("uq_policy_attachments_project", "group_id", "policy_id", "project_id", unique=True),
+    Index(
+        "uq_policy_attachments_group",
+        "group_id",
+        "policy_id",
+        unique=True,
+        sqlite_where=sa.text("project_id IS NULL"),
+        postgresql_where=sa.text("project_id IS NULL"),
+    ),
+    Index("ix_policy_attachments_policy_id", "policy_id"),
 )
 
 grants = Table(  # SWR: 1 read, 3 edit, 7 manage, on a namespace or one repository of it
@@ -415,6 +432,23 @@ repositories = Table(
         sqlite_where=sa.text("deleted_at IS NOT NULL"),
         postgresql_where=sa.text("deleted_at IS NOT NULL"),
     ),
+)
+
+shares = Table(  # of a repository with another tenant, whose users may then pull from it
+    "shares",
+    SCHEMA,
+    _id(),
+    _to("repositories", "repository_id"),
+    _to("tenants", "tenant_id"),  # who receives it
+    Column("permit", NameText, nullable=False),  # read
+    Column("deadline", sa.Text, nullable=False),  # as it was sent
+    _at("ends_at", nullable=True),  # what it means; NULL: never
+    Column("description", sa.Text, nullable=False),
+    Column("created_by", sa.BigInteger, ForeignKey("users.id"), nullable=True),
+    _at("created_at"),
+    _at("updated_at"),
+    Index("uq_shares_tenant", "repository_id", "tenant_id", unique=True),
+    Index("ix_shares_tenant_id", "tenant_id", "repository_id"),
 )
 
 manifests = Table(

@@ -565,9 +565,15 @@ def upgrade() -> None:
         sa.Column("policy_id", sa.BigInteger(), nullable=False),
         sa.Column("user_id", sa.BigInteger(), nullable=True),
         sa.Column("group_id", sa.BigInteger(), nullable=True),
+        sa.Column("tenant_id", sa.BigInteger(), nullable=True),
+        sa.Column("project_id", sa.BigInteger(), nullable=True),
         sa.CheckConstraint(
-            "(user_id IS NULL) <> (group_id IS NULL)",
+            "(CASE WHEN user_id IS NULL THEN 0 ELSE 1 END) + (CASE WHEN group_id IS NULL THEN 0 ELSE 1 END) + (CASE WHEN tenant_id IS NULL THEN 0 ELSE 1 END) = 1",
             name=op.f("ck_policy_attachments_one_principal"),
+        ),
+        sa.CheckConstraint(
+            "project_id IS NULL OR group_id IS NOT NULL",
+            name=op.f("ck_policy_attachments_project_of_group"),
         ),
         sa.ForeignKeyConstraint(
             ["group_id"], ["groups.id"], name=op.f("fk_policy_attachments_group_id")
@@ -576,12 +582,31 @@ def upgrade() -> None:
             ["policy_id"], ["policies.id"], name=op.f("fk_policy_attachments_policy_id")
         ),
         sa.ForeignKeyConstraint(
+            ["project_id"], ["projects.id"], name=op.f("fk_policy_attachments_project_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"], ["tenants.id"], name=op.f("fk_policy_attachments_tenant_id")
+        ),
+        sa.ForeignKeyConstraint(
             ["user_id"], ["users.id"], name=op.f("fk_policy_attachments_user_id")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_policy_attachments")),
     )
     with op.batch_alter_table("policy_attachments", schema=None) as batch_op:
-        batch_op.create_index("uq_policy_attachments_group", ["group_id", "policy_id"], unique=True)
+        batch_op.create_index("ix_policy_attachments_policy_id", ["policy_id"], unique=False)
+        batch_op.create_index(
+            "uq_policy_attachments_group",
+            ["group_id", "policy_id"],
+            unique=True,
+            sqlite_where=sa.text("project_id IS NULL"),
+            postgresql_where=sa.text("project_id IS NULL"),
+        )
+        batch_op.create_index(
+            "uq_policy_attachments_project", ["group_id", "policy_id", "project_id"], unique=True
+        )
+        batch_op.create_index(
+            "uq_policy_attachments_tenant", ["tenant_id", "policy_id"], unique=True
+        )
         batch_op.create_index("uq_policy_attachments_user", ["user_id", "policy_id"], unique=True)
 
     op.create_table(
@@ -827,6 +852,29 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("repository_blobs", schema=None) as batch_op:
         batch_op.create_index("ix_repository_blobs_blob_id", ["blob_id"], unique=False)
+
+    op.create_table(
+        "shares",
+        sa.Column("id", types.BigId(), autoincrement=True, nullable=False),
+        sa.Column("repository_id", sa.BigInteger(), nullable=False),
+        sa.Column("tenant_id", sa.BigInteger(), nullable=False),
+        sa.Column("permit", types.NameText(), nullable=False),
+        sa.Column("deadline", sa.Text(), nullable=False),
+        sa.Column("ends_at", types.Micros(), nullable=True),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("created_by", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", types.Micros(), nullable=False),
+        sa.Column("updated_at", types.Micros(), nullable=False),
+        sa.ForeignKeyConstraint(["created_by"], ["users.id"], name=op.f("fk_shares_created_by")),
+        sa.ForeignKeyConstraint(
+            ["repository_id"], ["repositories.id"], name=op.f("fk_shares_repository_id")
+        ),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_shares_tenant_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_shares")),
+    )
+    with op.batch_alter_table("shares", schema=None) as batch_op:
+        batch_op.create_index("ix_shares_tenant_id", ["tenant_id", "repository_id"], unique=False)
+        batch_op.create_index("uq_shares_tenant", ["repository_id", "tenant_id"], unique=True)
 
     op.create_table(
         "upload_sessions",
