@@ -661,6 +661,61 @@ account_permissions = Table(  # of service accounts: what they may do in one nam
     UniqueConstraint("account_id", "namespace_id"),
 )
 
+# -- copying images elsewhere -----------------------------------------------------------------------------------------
+
+peers = Table(  # other deployments that a tenant copies images to; the name stands for a region
+    "peers",
+    SCHEMA,
+    _id(),
+    Column("public_id", NameText, nullable=False, unique=True),
+    _to("tenants", "tenant_id"),
+    Column("name", NameText, nullable=False),
+    Column("url", sa.Text, nullable=False),  # scheme, host and port of its registry
+    Column("username", sa.Text, nullable=False),
+    Column("secret_sealed", Bytes, nullable=False),  # deleted: empty
+    Column("authorities", sa.Text, nullable=False),  # PEM; "": those this machine trusts
+    _at("created_at"),
+    _at("deleted_at", nullable=True),
+    _living_name("peers", "tenant_id", "name"),
+)
+
+sync_rules = Table(  # where a repository's images are copied to
+    "sync_rules",
+    SCHEMA,
+    _id(),
+    _to("repositories", "repository_id"),
+    Column("region", NameText, nullable=False),  # one served here, or a peer of the tenant below
+    Column("namespace", NameText, nullable=False),  # there
+    Column("is_automatic", sa.Boolean, nullable=False),  # at each push
+    Column("overrides", sa.Boolean, nullable=False),  # tags that mean something else there
+    _to("tenants", "tenant_id"),  # whose peers it may name
+    _to("users", "user_id", nullable=True),  # whose rights it acts with; NULL: the operator's
+    _at("created_at"),
+    _at("updated_at"),
+    Index("uq_sync_rules_target", "repository_id", "region", "namespace", unique=True),
+    Index("ix_sync_rules_region", "tenant_id", "region"),
+)
+
+sync_jobs = Table(  # one tag to be copied once; past ones are forgotten as finished work is
+    "sync_jobs",
+    SCHEMA,
+    _id(),
+    _to("repositories", "repository_id"),
+    Column("tag", NameText, nullable=False),
+    Column("region", NameText, nullable=False),
+    Column("namespace", NameText, nullable=False),
+    Column("overrides", sa.Boolean, nullable=False),
+    _to("tenants", "tenant_id"),
+    _to("users", "user_id", nullable=True),
+    Column("task_id", sa.BigInteger, nullable=True),  # says how far it is while `outcome` is NULL
+    Column("outcome", NameText, nullable=True),  # success | existed | failed
+    Column("reason", sa.Text, nullable=False),  # why it failed; else ""
+    _at("created_at"),
+    _at("updated_at"),
+    Index("ix_sync_jobs_repository_id", "repository_id", "id"),
+    Index("ix_sync_jobs_created_at", "created_at"),
+)
+
 # -- what happened, and what is to be done ----------------------------------------------------------------------------
 
 events = Table(
@@ -820,5 +875,6 @@ audit = Table(  # changes, denials, logins
 for _table in (
     *(tenants, users, groups, access_keys, policies, accounts, instances, namespaces),
     *(repositories, manifests, blobs, executions, tasks, events),
+    *(sync_rules, sync_jobs),
 ):
     _table.dialect_options["sqlite"]["autoincrement"] = True

@@ -315,6 +315,31 @@ def upgrade() -> None:
         sa.UniqueConstraint("public_id", name=op.f("uq_networks_public_id")),
     )
     op.create_table(
+        "peers",
+        sa.Column("id", types.BigId(), autoincrement=True, nullable=False),
+        sa.Column("public_id", types.NameText(), nullable=False),
+        sa.Column("tenant_id", sa.BigInteger(), nullable=False),
+        sa.Column("name", types.NameText(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("username", sa.Text(), nullable=False),
+        sa.Column("secret_sealed", types.Bytes(), nullable=False),
+        sa.Column("authorities", sa.Text(), nullable=False),
+        sa.Column("created_at", types.Micros(), nullable=False),
+        sa.Column("deleted_at", types.Micros(), nullable=True),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_peers_tenant_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_peers")),
+        sa.UniqueConstraint("public_id", name=op.f("uq_peers_public_id")),
+    )
+    with op.batch_alter_table("peers", schema=None) as batch_op:
+        batch_op.create_index(
+            "uq_peers_living_name",
+            ["tenant_id", "name"],
+            unique=True,
+            sqlite_where=sa.text("deleted_at IS NULL"),
+            postgresql_where=sa.text("deleted_at IS NULL"),
+        )
+
+    op.create_table(
         "policies",
         sa.Column("id", types.BigId(), autoincrement=True, nullable=False),
         sa.Column("tenant_id", sa.BigInteger(), nullable=False),
@@ -875,6 +900,61 @@ def upgrade() -> None:
     with op.batch_alter_table("shares", schema=None) as batch_op:
         batch_op.create_index("ix_shares_tenant_id", ["tenant_id", "repository_id"], unique=False)
         batch_op.create_index("uq_shares_tenant", ["repository_id", "tenant_id"], unique=True)
+
+    op.create_table(
+        "sync_jobs",
+        sa.Column("id", types.BigId(), autoincrement=True, nullable=False),
+        sa.Column("repository_id", sa.BigInteger(), nullable=False),
+        sa.Column("tag", types.NameText(), nullable=False),
+        sa.Column("region", types.NameText(), nullable=False),
+        sa.Column("namespace", types.NameText(), nullable=False),
+        sa.Column("overrides", sa.Boolean(), nullable=False),
+        sa.Column("tenant_id", sa.BigInteger(), nullable=False),
+        sa.Column("user_id", sa.BigInteger(), nullable=True),
+        sa.Column("task_id", sa.BigInteger(), nullable=True),
+        sa.Column("outcome", types.NameText(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("created_at", types.Micros(), nullable=False),
+        sa.Column("updated_at", types.Micros(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["repository_id"], ["repositories.id"], name=op.f("fk_sync_jobs_repository_id")
+        ),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_sync_jobs_tenant_id")),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_sync_jobs_user_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sync_jobs")),
+        sqlite_autoincrement=True,
+    )
+    with op.batch_alter_table("sync_jobs", schema=None) as batch_op:
+        batch_op.create_index("ix_sync_jobs_created_at", ["created_at"], unique=False)
+        batch_op.create_index("ix_sync_jobs_repository_id", ["repository_id", "id"], unique=False)
+
+    op.create_table(
+        "sync_rules",
+        sa.Column("id", types.BigId(), autoincrement=True, nullable=False),
+        sa.Column("repository_id", sa.BigInteger(), nullable=False),
+        sa.Column("region", types.NameText(), nullable=False),
+        sa.Column("namespace", types.NameText(), nullable=False),
+        sa.Column("is_automatic", sa.Boolean(), nullable=False),
+        sa.Column("overrides", sa.Boolean(), nullable=False),
+        sa.Column("tenant_id", sa.BigInteger(), nullable=False),
+        sa.Column("user_id", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", types.Micros(), nullable=False),
+        sa.Column("updated_at", types.Micros(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["repository_id"], ["repositories.id"], name=op.f("fk_sync_rules_repository_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"], ["tenants.id"], name=op.f("fk_sync_rules_tenant_id")
+        ),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_sync_rules_user_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sync_rules")),
+        sqlite_autoincrement=True,
+    )
+    with op.batch_alter_table("sync_rules", schema=None) as batch_op:
+        batch_op.create_index("ix_sync_rules_region", ["tenant_id", "region"], unique=False)
+        batch_op.create_index(
+            "uq_sync_rules_target", ["repository_id", "region", "namespace"], unique=True
+        )
 
     op.create_table(
         "upload_sessions",
