@@ -716,6 +716,77 @@ sync_jobs = Table(  # one tag to be copied once; past ones are forgotten as fini
     Index("ix_sync_jobs_created_at", "created_at"),
 )
 
+# -- what a push sets off ---------------------------------------------------------------------------------------------
+
+clusters = Table(  # Kubernetes clusters of a tenant, whose workloads its triggers may change
+    "clusters",
+    SCHEMA,
+    _id(),
+    Column("public_id", NameText, nullable=False),  # UUID, or what the tenant wants it called
+    _to("tenants", "tenant_id"),
+    _to("regions", "region_id"),
+    Column("name", NameText, nullable=False),
+    Column("is_default", sa.Boolean, nullable=False),  # of the tenant in the region
+    Column("server", sa.Text, nullable=False),  # URL of its API server
+    Column("access_sealed", Bytes, nullable=False),  # what counts of its kubeconfig; deleted: empty
+    Column("namespaces", Json, nullable=False),  # of Kubernetes, that may be changed; []: all
+    Column("registry", NameText, nullable=False),  # host by which it knows this registry
+    _at("created_at"),
+    _at("updated_at"),
+    _at("deleted_at", nullable=True),
+    _living_name("clusters", "tenant_id", "name"),
+    Index(
+        "uq_clusters_living_id",
+        "tenant_id",
+        "public_id",
+        unique=True,
+        sqlite_where=LIVING,
+        postgresql_where=LIVING,
+    ),
+    Index(
+        "uq_clusters_default",
+        "tenant_id",
+        "region_id",
+        unique=True,
+        sqlite_where=sa.text("is_default AND deleted_at IS NULL"),
+        postgresql_where=sa.text("is_default AND deleted_at IS NULL"),
+    ),
+)
+
+triggers = Table(  # a push of a tag that fits sets the image of a workload; only `enabled` changes
+    "triggers",
+    SCHEMA,
+    _id(),
+    _to("repositories", "repository_id"),
+    _to("tenants", "tenant_id"),  # whose clusters it may name: its creator's
+    Column("name", NameText, nullable=False),
+    Column("condition_kind", NameText, nullable=False),  # model.triggers.ConditionKind
+    Column("condition", sa.Text, nullable=False),  # as written
+    Column("workload_kind", NameText, nullable=False),  # deployment | statefulset
+    Column("workload", NameText, nullable=False),
+    Column("kubernetes_namespace", NameText, nullable=False),
+    Column("container", NameText, nullable=False),  # "": all that run an image of the repository
+    Column("cluster", NameText, nullable=True),  # public id as written; NULL: the default cluster
+    Column("cluster_name", sa.Text, nullable=False),  # as written
+    Column("enabled", sa.Boolean, nullable=False),
+    Column("creator_name", sa.Text, nullable=False),
+    _at("created_at"),
+    UniqueConstraint("repository_id", "name"),
+)
+
+trigger_runs = Table(  # the latest of each trigger
+    "trigger_runs",
+    SCHEMA,
+    _id(),
+    _to("triggers", "trigger_id"),
+    Column("tag", NameText, nullable=False),
+    Column("succeeded", sa.Boolean, nullable=False),
+    Column("detail", sa.Text, nullable=False),  # why it failed, or what was set
+    _at("pushed_at"),
+    _at("created_at"),
+    Index("ix_trigger_runs_trigger_id", "trigger_id", "id"),
+)
+
 # -- what happened, and what is to be done ----------------------------------------------------------------------------
 
 events = Table(
@@ -874,7 +945,7 @@ audit = Table(  # changes, denials, logins
 # Ids that outlive their rows (in tokens, audit, object names) are never given again.
 for _table in (
     *(tenants, users, groups, access_keys, policies, accounts, instances, namespaces),
-    *(repositories, manifests, blobs, executions, tasks, events),
+    *(repositories, manifests, blobs, executions, tasks, events, clusters, triggers),
     *(sync_rules, sync_jobs),
 ):
     _table.dialect_options["sqlite"]["autoincrement"] = True

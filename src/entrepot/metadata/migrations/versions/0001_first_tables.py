@@ -222,6 +222,49 @@ def upgrade() -> None:
         batch_op.create_index("ix_certificates_tenant_id", ["tenant_id", "id"], unique=False)
 
     op.create_table(
+        "clusters",
+        sa.Column("id", types.BigId(), autoincrement=True, nullable=False),
+        sa.Column("public_id", types.NameText(), nullable=False),
+        sa.Column("tenant_id", sa.BigInteger(), nullable=False),
+        sa.Column("region_id", sa.BigInteger(), nullable=False),
+        sa.Column("name", types.NameText(), nullable=False),
+        sa.Column("is_default", sa.Boolean(), nullable=False),
+        sa.Column("server", sa.Text(), nullable=False),
+        sa.Column("access_sealed", types.Bytes(), nullable=False),
+        sa.Column("namespaces", types.Json(), nullable=False),
+        sa.Column("registry", types.NameText(), nullable=False),
+        sa.Column("created_at", types.Micros(), nullable=False),
+        sa.Column("updated_at", types.Micros(), nullable=False),
+        sa.Column("deleted_at", types.Micros(), nullable=True),
+        sa.ForeignKeyConstraint(["region_id"], ["regions.id"], name=op.f("fk_clusters_region_id")),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_clusters_tenant_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_clusters")),
+        sqlite_autoincrement=True,
+    )
+    with op.batch_alter_table("clusters", schema=None) as batch_op:
+        batch_op.create_index(
+            "uq_clusters_default",
+            ["tenant_id", "region_id"],
+            unique=True,
+            sqlite_where=sa.text("is_default AND deleted_at IS NULL"),
+            postgresql_where=sa.text("is_default AND deleted_at IS NULL"),
+        )
+        batch_op.create_index(
+            "uq_clusters_living_id",
+            ["tenant_id", "public_id"],
+            unique=True,
+            sqlite_where=sa.text("deleted_at IS NULL"),
+            postgresql_where=sa.text("deleted_at IS NULL"),
+        )
+        batch_op.create_index(
+            "uq_clusters_living_name",
+            ["tenant_id", "name"],
+            unique=True,
+            sqlite_where=sa.text("deleted_at IS NULL"),
+            postgresql_where=sa.text("deleted_at IS NULL"),
+        )
+
+    op.create_table(
         "executions",
         sa.Column("id", types.BigId(), autoincrement=True, nullable=False),
         sa.Column("kind", types.NameText(), nullable=False),
@@ -957,6 +1000,31 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "triggers",
+        sa.Column("id", types.BigId(), autoincrement=True, nullable=False),
+        sa.Column("repository_id", sa.BigInteger(), nullable=False),
+        sa.Column("tenant_id", sa.BigInteger(), nullable=False),
+        sa.Column("name", types.NameText(), nullable=False),
+        sa.Column("condition_kind", types.NameText(), nullable=False),
+        sa.Column("condition", sa.Text(), nullable=False),
+        sa.Column("workload_kind", types.NameText(), nullable=False),
+        sa.Column("workload", types.NameText(), nullable=False),
+        sa.Column("kubernetes_namespace", types.NameText(), nullable=False),
+        sa.Column("container", types.NameText(), nullable=False),
+        sa.Column("cluster", types.NameText(), nullable=True),
+        sa.Column("cluster_name", sa.Text(), nullable=False),
+        sa.Column("enabled", sa.Boolean(), nullable=False),
+        sa.Column("creator_name", sa.Text(), nullable=False),
+        sa.Column("created_at", types.Micros(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["repository_id"], ["repositories.id"], name=op.f("fk_triggers_repository_id")
+        ),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_triggers_tenant_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_triggers")),
+        sa.UniqueConstraint("repository_id", "name", name=op.f("uq_triggers_repository_id_name")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
         "upload_sessions",
         sa.Column("id", types.NameText(), nullable=False),
         sa.Column("repository_id", sa.BigInteger(), nullable=False),
@@ -1047,5 +1115,22 @@ def upgrade() -> None:
             sqlite_where=sa.text("valid_until IS NULL"),
             postgresql_where=sa.text("valid_until IS NULL"),
         )
+
+    op.create_table(
+        "trigger_runs",
+        sa.Column("id", types.BigId(), autoincrement=True, nullable=False),
+        sa.Column("trigger_id", sa.BigInteger(), nullable=False),
+        sa.Column("tag", types.NameText(), nullable=False),
+        sa.Column("succeeded", sa.Boolean(), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("pushed_at", types.Micros(), nullable=False),
+        sa.Column("created_at", types.Micros(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["trigger_id"], ["triggers.id"], name=op.f("fk_trigger_runs_trigger_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_trigger_runs")),
+    )
+    with op.batch_alter_table("trigger_runs", schema=None) as batch_op:
+        batch_op.create_index("ix_trigger_runs_trigger_id", ["trigger_id", "id"], unique=False)
 
     # ### end Alembic commands ###
