@@ -1,0 +1,187 @@
+"""Which tags a retention policy removes: pure, from tags and rules to a verdict on each.
+
+A tag goes when any rule removes it. A rule judges the tags that it does not exempt, by when each was last set: the newest so many,
+or those of the last so many days, stay. Where two were set at the same moment the name decides, so the answer is always the same.
+
+Signatures and other referrers are not judged and not counted: they live as long as what they belong to. That is a manifest with
+a subject, and the tags that cosign, and clients of registries without a referrers list, name after a digest.
+
+`Measure` looks at any number of tags and remembers no more than the rules keep, so a repository of a million tags is judged in two
+walks over its pages.
+"""
+
+import heapq
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from entrepot.model.ids import Micros
+from entrepot.model.patterns import Pattern, compile_pattern
+from entrepot.model.retention import Keep, Rule, SelectorKind
+
+DAY: Final = 86_400_000_000  # microseconds
+_FOLLOWER: Final = re.compile(r"sha256-([0-9a-f]{64})(?:\.(?:sig|att|sbom))?")
+_SUFFIXES: Final = ("", ".sig", ".att", ".sbom")
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedImage:
+    """A present tag. `set_at`: when it was last pushed, or set. `is_referrer`: what it means has a subject in the repository."""
+
+    tag: str
+    digest: str
+    set_at: Micros
+    is_referrer: bool = False
+
+
+class Reason(StrEnum):
+    """Why a tag stays or goes."""
+
+    FOLLOWS = "follows"  # stays as long as its subject
+    EXEMPT = "exempt"  # stays: every rule exempts it
+    KEPT = "kept"  # stays: no rule removes it
+    SURPLUS = "surplus"  # goes: there are enough newer ones
+    OLD = "old"  # goes: it was not set in the last days
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """On one tag. `rule`: what removes it; None: it stays."""
+
+    rule: Rule | None
+    reason: Reason
+
+    @property
+    def removes(self) -> bool:
+        """Whether the tag goes."""
+        return self.rule is not None
+
+
+_Key = tuple[Micros, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Exempt:
+    """A rule's selectors, read once."""
+
+    names: frozenset[str]
+    patterns: tuple[Pattern, ...]
+
+    @classmethod
+    def of(cls, rule: Rule) -> "_Exempt":
+        texts: dict[SelectorKind, list[str]] = {kind: [] for kind in SelectorKind}
+        for selector in rule.exempt:
+            texts[selector.kind].append(selector.text)
+        patterns = map(compile_pattern, texts[SelectorKind.PATTERN])
+        return cls(frozenset(texts[SelectorKind.NAME]), tuple(patterns))
+
+    def covers(self, tag: str) -> bool:
+        return tag in self.names or any(one.matches_whole(tag) for one in self.patterns)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A rule, and the least of what it keeps; None: it keeps all."""
+
+    rule: Rule
+    exempt: _Exempt
+    least: _Key | None
+
+    def removes(self, image: TaggedImage) -> bool:
+        return self.least is not None and (image.set_at, image.tag) < self.least
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """What `Measure` made of the tags it saw: a verdict on any of them."""
+
+    cuts: tuple[_Cut, ...]
+
+    def verdict(self, image: TaggedImage) -> Verdict:
+        """Whether the tag stays. The first rule that removes it is named."""
+        if is_follower(image):
+            return Verdict(None, Reason.FOLLOWS)
+        reason = Reason.EXEMPT
+        for cut in self.cuts:
+            if cut.exempt.covers(image.tag):
+                continue
+            if cut.removes(image):
+                is_count = cut.rule.keep is Keep.NEWEST
+                return Verdict(cut.rule, Reason.SURPLUS if is_count else Reason.OLD)
+            reason = Reason.KEPT
+        return Verdict(None, reason)
+
+    def exempts(self, rule: Rule, tag: str) -> bool:
+        """Whether the rule lets the tag alone: asked of what would go with another."""
+        return any(cut.rule == rule and cut.exempt.covers(tag) for cut in self.cuts)
+
+
+@dataclass(slots=True)
+class Measure:
+    """Looks at the tags of one repository, in any order, each once. Remembers as many as the rules keep by number."""
+
+    rules: Sequence[Rule]
+    now: Micros
+    _exempt: list[_Exempt] = field(init=False)
+    _newest: list[list[_Key]] = field(init=False)  # of each rule, the least first
+
+    def __post_init__(self) -> None:
+        """Raises PatternInvalid."""
+        self._exempt = [_Exempt.of(rule) for rule in self.rules]
+        self._newest = [[] for _ in self.rules]
+
+    def see(self, images: Iterable[TaggedImage]) -> None:
+        """Count what the rules count."""
+        counting = [
+            (rule.number, exempt, newest)
+            for rule, exempt, newest in zip(self.rules, self._exempt, self._newest, strict=True)
+            if rule.keep is Keep.NEWEST
+        ]
+        for image in images:
+            if is_follower(image):
+                continue
+            for number, exempt, newest in counting:
+                if not exempt.covers(image.tag):
+                    _remember(newest, (image.set_at, image.tag), number)
+
+    def judge(self) -> Judge:
+        """For the tags that were seen."""
+        measured = zip(self.rules, self._exempt, self._newest, strict=True)
+        return Judge(
+            tuple(
+                _Cut(rule, exempt, self._least(rule, newest)) for rule, exempt, newest in measured
+            )
+        )
+
+    def _least(self, rule: Rule, newest: list[_Key]) -> _Key | None:
+        if rule.keep is Keep.RECENT:
+            return (Micros(self.now - rule.number * DAY), "")
+        return newest[0] if len(newest) == rule.number else None
+
+
+def _remember(newest: list[_Key], key: _Key, number: int) -> None:
+    if len(newest) < number:
+        heapq.heappush(newest, key)
+    elif key > newest[0]:
+        heapq.heapreplace(newest, key)
+
+
+def judge(images: Sequence[TaggedImage], rules: Sequence[Rule], now: Micros) -> list[Verdict]:
+    """A verdict on each tag of a repository, in the order given. Raises PatternInvalid."""
+    measure = Measure(rules, now)
+    measure.see(images)
+    found = measure.judge()
+    return [found.verdict(image) for image in images]
+
+
+def is_follower(image: TaggedImage) -> bool:
+    """Whether the tag lives and dies with another manifest."""
+    return image.is_referrer or _FOLLOWER.fullmatch(image.tag) is not None
+
+
+def follower_tags(digest: str) -> tuple[str, ...]:
+    """Tags that are named after a manifest; none for a digest that they cannot tell."""
+    name = digest.replace(":", "-", 1)
+    return tuple(name + end for end in _SUFFIXES) if _FOLLOWER.fullmatch(name) else ()
