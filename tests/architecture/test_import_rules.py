@@ -52,7 +52,7 @@ def test_every_room_but_metadata_is_kept_from_sql():
 def test_every_room_but_bootstrap_is_kept_from_the_adapters():
     kept = {name.removeprefix("entrepot.") for name in modules("adapters", "source_modules")}
 
-    assert rooms() - {"bootstrap", "storage", "__main__"} == kept
+    assert rooms() - {"bootstrap", "remotes", "storage", "__main__"} == kept
 
 
 @pytest.mark.parametrize(
