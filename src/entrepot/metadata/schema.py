@@ -524,6 +524,7 @@ tags = Table(  # versioned: a row says what the tag meant from `valid_from` unti
     _at("valid_from"),
     _at("valid_until", nullable=True),  # NULL: now
     Column("set_by", sa.Text, nullable=False),
+    _at("again_at", nullable=True),  # when the same was last pushed again; NULL: never
     Index(
         "ix_tags_current",
         "repository_id",
@@ -612,6 +613,47 @@ upload_sessions = Table(
     _at("updated_at"),
     Index("ix_upload_sessions_updated_at", "updated_at"),
     Index("ix_upload_sessions_repository_id", "repository_id"),
+)
+
+# -- policies about content -------------------------------------------------------------------------------------------
+
+retention_policies = Table(  # what says which tags stay; its id is also what people call it
+    "retention_policies",
+    SCHEMA,
+    _id(),
+    _to("namespaces", "namespace_id"),
+    _to("repositories", "repository_id", nullable=True),  # NULL: each repository of the namespace
+    Column("rules", Json, nullable=False),  # list of model.retention.Rule
+    Column("cycle", NameText, nullable=False),  # manual | daily | weekly | monthly
+    Column("after_push", sa.Boolean, nullable=False),  # whether it also runs when a tag was pushed
+    Column("enabled", sa.Boolean, nullable=False),
+    Column("version", sa.Integer, nullable=False),  # raised with each change
+    Column("created_by", sa.BigInteger, ForeignKey("users.id"), nullable=True),
+    _at("created_at"),
+    _at("updated_at"),
+    _at("next_at", nullable=True),  # when it runs by itself; NULL: never
+    Index("ix_retention_policies_place", "namespace_id", "repository_id"),
+    Index("ix_retention_policies_repository_id", "repository_id"),
+    Index(
+        "ix_retention_policies_next_at",
+        "next_at",
+        sqlite_where=sa.text("next_at IS NOT NULL"),
+        postgresql_where=sa.text("next_at IS NOT NULL"),
+    ),
+)
+
+retention_log = Table(  # tags that policies removed
+    "retention_log",
+    SCHEMA,
+    _id(),
+    _to("repositories", "repository_id"),
+    Column("policy_id", sa.BigInteger, nullable=False),  # it may be gone by now
+    Column("tag", NameText, nullable=False),
+    Column("digest", NameText, nullable=False),  # what it meant
+    Column("rule", Json, nullable=False),  # the one that removed it
+    _at("removed_at"),
+    Index("ix_retention_log_repository_id", "repository_id", "id"),
+    Index("ix_retention_log_removed_at", "removed_at"),
 )
 
 # -- what logs in -----------------------------------------------------------------------------------------------------
@@ -947,5 +989,6 @@ for _table in (
     *(tenants, users, groups, access_keys, policies, accounts, instances, namespaces),
     *(repositories, manifests, blobs, executions, tasks, events, clusters, triggers),
     *(sync_rules, sync_jobs),
+    *(retention_policies, retention_log),
 ):
     _table.dialect_options["sqlite"]["autoincrement"] = True

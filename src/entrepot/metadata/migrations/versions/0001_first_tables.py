@@ -922,6 +922,68 @@ def upgrade() -> None:
         batch_op.create_index("ix_repository_blobs_blob_id", ["blob_id"], unique=False)
 
     op.create_table(
+        "retention_log",
+        sa.Column("id", types.BigId(), autoincrement=True, nullable=False),
+        sa.Column("repository_id", sa.BigInteger(), nullable=False),
+        sa.Column("policy_id", sa.BigInteger(), nullable=False),
+        sa.Column("tag", types.NameText(), nullable=False),
+        sa.Column("digest", types.NameText(), nullable=False),
+        sa.Column("rule", types.Json(), nullable=False),
+        sa.Column("removed_at", types.Micros(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["repository_id"], ["repositories.id"], name=op.f("fk_retention_log_repository_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_retention_log")),
+        sqlite_autoincrement=True,
+    )
+    with op.batch_alter_table("retention_log", schema=None) as batch_op:
+        batch_op.create_index("ix_retention_log_removed_at", ["removed_at"], unique=False)
+        batch_op.create_index(
+            "ix_retention_log_repository_id", ["repository_id", "id"], unique=False
+        )
+
+    op.create_table(
+        "retention_policies",
+        sa.Column("id", types.BigId(), autoincrement=True, nullable=False),
+        sa.Column("namespace_id", sa.BigInteger(), nullable=False),
+        sa.Column("repository_id", sa.BigInteger(), nullable=True),
+        sa.Column("rules", types.Json(), nullable=False),
+        sa.Column("cycle", types.NameText(), nullable=False),
+        sa.Column("after_push", sa.Boolean(), nullable=False),
+        sa.Column("enabled", sa.Boolean(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("created_by", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", types.Micros(), nullable=False),
+        sa.Column("updated_at", types.Micros(), nullable=False),
+        sa.Column("next_at", types.Micros(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["created_by"], ["users.id"], name=op.f("fk_retention_policies_created_by")
+        ),
+        sa.ForeignKeyConstraint(
+            ["namespace_id"], ["namespaces.id"], name=op.f("fk_retention_policies_namespace_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["repository_id"], ["repositories.id"], name=op.f("fk_retention_policies_repository_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_retention_policies")),
+        sqlite_autoincrement=True,
+    )
+    with op.batch_alter_table("retention_policies", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_retention_policies_next_at",
+            ["next_at"],
+            unique=False,
+            sqlite_where=sa.text("next_at IS NOT NULL"),
+            postgresql_where=sa.text("next_at IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "ix_retention_policies_place", ["namespace_id", "repository_id"], unique=False
+        )
+        batch_op.create_index(
+            "ix_retention_policies_repository_id", ["repository_id"], unique=False
+        )
+
+    op.create_table(
         "shares",
         sa.Column("id", types.BigId(), autoincrement=True, nullable=False),
         sa.Column("repository_id", sa.BigInteger(), nullable=False),
@@ -1077,6 +1139,7 @@ def upgrade() -> None:
         sa.Column("valid_from", types.Micros(), nullable=False),
         sa.Column("valid_until", types.Micros(), nullable=True),
         sa.Column("set_by", sa.Text(), nullable=False),
+        sa.Column("again_at", types.Micros(), nullable=True),
         sa.ForeignKeyConstraint(
             ["manifest_id"], ["manifests.id"], name=op.f("fk_tags_manifest_id")
         ),
