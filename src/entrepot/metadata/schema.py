@@ -419,6 +419,9 @@ repositories = Table(
     Column("is_public", sa.Boolean, nullable=True),  # NULL: as the namespace
     Column("brief", sa.Text, nullable=False, default=""),  # one line about it
     Column("description", sa.Text, nullable=False),
+    Column(  # what kind of software it is, in a dialect's words
+        "category", NameText, nullable=False, default=""
+    ),
     Column("created_by", sa.BigInteger, ForeignKey("users.id"), nullable=True),
     _at("created_at"),
     _at("updated_at"),

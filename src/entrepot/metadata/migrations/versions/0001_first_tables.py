@@ -782,6 +782,7 @@ def upgrade() -> None:
         sa.Column("is_public", sa.Boolean(), nullable=True),
         sa.Column("brief", sa.Text(), nullable=False),
         sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("category", types.NameText(), nullable=False),
         sa.Column("created_by", sa.BigInteger(), nullable=True),
         sa.Column("created_at", types.Micros(), nullable=False),
         sa.Column("updated_at", types.Micros(), nullable=False),
