@@ -12,11 +12,8 @@ from entrepot.metadata.schema import (
     account_permissions,
     accounts,
     grants,
-    group_members,
-    groups,
     instances,
     namespaces,
-    policies,
     policy_attachments,
     regions,
     repositories,
@@ -29,6 +26,7 @@ from entrepot.model.access import (
     Level,
     Naming,
     Permission,
+    Principal,
     Role,
 )
 from entrepot.model.ids import (
@@ -40,6 +38,7 @@ from entrepot.model.ids import (
     TenantId,
     UserId,
 )
+from entrepot.model.tenancy import InstanceKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +52,13 @@ class UserStanding:
     is_active: bool
     is_root_tenant: bool
     credential_version: int
+    principal: Principal
 
 
 @dataclass(frozen=True, slots=True)
 class AccountStanding:
-    """An account, living or not. `is_active`: enabled, and neither it nor the tenant deleted; expiry is apart."""
+    """An account, living or not. `is_active`: enabled, and neither it nor the tenant deleted; expiry is apart. `is_capped`: a policy
+    limits the tenant."""
 
     account: AccountId
     kind: AccountKind
@@ -68,13 +69,18 @@ class AccountStanding:
     is_active: bool
     expires_at: Micros | None
     version: int  # changes with the secret
+    principal: Principal
+    is_capped: bool
 
     def is_good_at(self, moment: Micros) -> bool:
         """Whether it may log in at that moment, as far as its own row tells."""
         return self.is_active and (self.expires_at is None or moment < self.expires_at)
 
 
+_TENANT_NAMES = (tenants.c.public_id.label("tenant_public_id"), tenants.c.name.label("tenant_name"))
 USER_COLUMNS = (
+    *_TENANT_NAMES,
+    users.c.public_id.label("user_public_id"),
     users.c.id.label("user_id"),
     users.c.tenant_id,
     users.c.name.label("user_name"),
@@ -85,7 +91,10 @@ USER_COLUMNS = (
     tenants.c.is_root,
     users.c.credential_version,
 )
+_CAPPED = sa.exists().where(policy_attachments.c.tenant_id == tenants.c.id)
 ACCOUNT_COLUMNS = (
+    *_TENANT_NAMES,
+    _CAPPED.correlate(tenants).label("is_capped"),
     accounts.c.id.label("account_id"),
     accounts.c.kind,
     accounts.c.instance_id,
@@ -100,32 +109,14 @@ ACCOUNT_COLUMNS = (
 )
 
 
-def _documents() -> sa.Select[Any]:
-    user = sa.bindparam("user", type_=sa.BigInteger)
-    in_groups = (
-        sa.select(group_members.c.group_id)
-        .join(groups, groups.c.id == group_members.c.group_id)
-        .where(group_members.c.user_id == user, groups.c.deleted_at.is_(None))
-    )
-    attached = sa.select(policy_attachments.c.policy_id).where(
-        sa.or_(
-            policy_attachments.c.user_id == user,
-            policy_attachments.c.group_id.in_(in_groups),
-        )
-    )
-    return (
-        sa.select(policies.c.dialect, policies.c.document)
-        .where(policies.c.id.in_(attached), policies.c.deleted_at.is_(None))
-        .order_by(policies.c.id)
-    )
-
-
 def _named(which: sa.ColumnElement[bool]) -> sa.Select[Any]:
     """The tenant, once for each of these instances, or with none."""
     return (
         sa.select(
             tenants.c.uin,
             tenants.c.app_id,
+            tenants.c.public_id.label("tenant_public_id"),
+            instances.c.kind,
             instances.c.id.label("instance_id"),
             instances.c.public_id,
             regions.c.name.label("region"),
@@ -146,7 +137,6 @@ _ACCOUNT = (
     .join_from(accounts, tenants)
     .where(accounts.c.id == sa.bindparam("account"))
 )
-_DOCUMENTS = _documents()
 _GRANTS = sa.select(grants.c.namespace_id, grants.c.repository_id, grants.c.level).where(
     grants.c.user_id == sa.bindparam("user")
 )
@@ -184,12 +174,6 @@ def key_is_good(conn: Connection, key: int, moment: Micros) -> bool:
     return conn.execute(query).first() is not None
 
 
-def policy_documents(conn: Connection, user: UserId) -> list[tuple[str, str]]:
-    """(dialect, document) of every living policy attached to the user or a living group of theirs."""
-    found = conn.execute(_DOCUMENTS, {"user": user})
-    return [(row.dialect, row.document) for row in found]
-
-
 def naming(conn: Connection, tenant: TenantId, instance: InstanceId | None) -> Naming:
     """The names of the tenant and of one instance, whosever it is; of no instance where None is given."""
     found = conn.execute(_NAMED_ONE, {"tenant": tenant, "instance": instance})
@@ -205,11 +189,14 @@ def _naming_of(tenant: TenantId, rows: Sequence[Any]) -> Naming:
     if not rows:
         return Naming(tenant)
     named = {
-        InstanceId(row.instance_id): InstanceNames(row.public_id, row.region)
+        InstanceId(row.instance_id): InstanceNames(
+            row.public_id, row.region, row.kind == InstanceKind.SHARED
+        )
         for row in rows
         if row.instance_id is not None
     }
-    return Naming(tenant, rows[0].uin, rows[0].app_id, named)
+    first = rows[0]
+    return Naming(tenant, first.uin, first.app_id, named, first.tenant_public_id)
 
 
 def grant_levels(
@@ -282,6 +269,13 @@ def standing_of_user(row: Any) -> UserStanding:
         is_active=bool(row.is_active),
         is_root_tenant=bool(row.is_root),
         credential_version=row.credential_version,
+        principal=Principal(
+            row.user_public_id,
+            row.user_name,
+            row.tenant_public_id,
+            row.tenant_name,
+            is_owner=row.role == Role.OWNER,
+        ),
     )
 
 
@@ -297,4 +291,6 @@ def standing_of_account(row: Any) -> AccountStanding:
         is_active=bool(row.is_active),
         expires_at=None if row.expires_at is None else Micros(row.expires_at),
         version=int.from_bytes(bytes(row.secret_sha256)[:6], "big"),
+        principal=Principal(tenant_id=row.tenant_public_id, tenant_name=row.tenant_name),
+        is_capped=bool(row.is_capped),
     )

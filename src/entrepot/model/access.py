@@ -16,7 +16,8 @@ class Permission(StrEnum):
     PUSH = "repository:push"  # write manifests, blobs, tags
     DELETE = "repository:delete"  # delete tags, manifests, blobs
     REPOSITORY_CREATE = "repository:create"  # also by a first push
-    REPOSITORY_MANAGE = "repository:manage"  # change or delete the repository itself
+    REPOSITORY_EDIT = "repository:edit"  # change or delete the repository itself
+    REPOSITORY_MANAGE = "repository:manage"  # give others rights on it
     CHART_PULL = "chart:pull"  # read charts of the classic repository
     CHART_PUSH = "chart:push"
     CATALOG = "instance:catalog"  # list the repositories one may read
@@ -92,11 +93,33 @@ ANONYMOUS = Caller("anonymous", "anonymous")
 SYSTEM = Caller("system", "system")
 
 
+class Fact(StrEnum):
+    """What a request says beside the name of the thing it is about, for policies' conditions."""
+
+    TARGET_TENANT = "target tenant"  # public id of the one it is shared with
+    TARGET_REGION = "target region"  # name of the one it is copied to
+    PUBLIC = "public"  # `true` or `false`: whether it is to be public
+
+
+class Principal(Struct, frozen=True):
+    """Who asks, as policies' conditions know people. Empty: no user, or (of a tenant) nobody of one. `is_owner`: of the tenant."""
+
+    user_id: str = ""  # public ids
+    user_name: str = ""
+    tenant_id: str = ""
+    tenant_name: str = ""
+    is_owner: bool = False
+
+
+NO_PRINCIPAL = Principal()
+
+
 class Resource(Struct, frozen=True):
     """What a permission is asked on, with the facts that the decision needs.
 
     `tenant` owns it. For a repository that is not there yet `repository` is None and `path` its name-to-be.
     A whole deployment has tenant None. `region` matters only for an instance that is not there yet: where it is to be.
+    `about`: what else the request says.
     """
 
     tenant: TenantId | None
@@ -107,6 +130,7 @@ class Resource(Struct, frozen=True):
     path: str = ""
     is_public: bool = False
     region: str = ""
+    about: Mapping[Fact, str] = MappingProxyType({})
 
     def __str__(self) -> str:
         if self.namespace_name and self.path:
@@ -121,15 +145,22 @@ class InstanceNames(Struct, frozen=True):
 
     public_id: str
     region: str
+    is_shared: bool = False
 
 
 class Naming(Struct, frozen=True):
-    """By what names policies know a tenant (two account numbers) and instances."""
+    """By what names policies know a tenant (public id, two account numbers) and instances."""
 
     tenant: TenantId | None = None
     uin: str = ""
     app_id: str = ""
     instances: Mapping[InstanceId, InstanceNames] = MappingProxyType({})
+    public_id: str = ""
+
+    def region(self, resource: Resource) -> str:
+        """Where the thing is or is to be; "" where that is not known."""
+        place = None if resource.instance is None else self.instances.get(resource.instance)
+        return resource.region if place is None else place.region
 
 
 NO_NAMES = Naming()

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace as replace_fields
 
+from entrepot.capabilities.access.conditions import Conditions, Facts
 from entrepot.capabilities.access.documents import (
     NATIVE,
-    Conditions,
     DocumentInvalid,
     Effect,
     Reading,
@@ -36,7 +36,15 @@ DEPLOYMENT = Resource(None)
 PUBLIC = replace_fields(REPO, is_public=True)
 FOREIGN = Resource(OTHERS, InstanceId(1), NamespaceId(11), "theirs", RepositoryId(101), "app")
 CONTENT = sorted(
-    {P.PULL, P.PUSH, P.DELETE, P.REPOSITORY_CREATE, P.REPOSITORY_MANAGE, P.NAMESPACE_READ}
+    {
+        P.PULL,
+        P.PUSH,
+        P.DELETE,
+        P.REPOSITORY_CREATE,
+        P.REPOSITORY_EDIT,
+        P.REPOSITORY_MANAGE,
+        P.NAMESPACE_READ,
+    }
 )
 
 
@@ -316,15 +324,15 @@ def test_a_permission_of_several_words_is_given_by_all_and_taken_by_one():
 def test_networks_may_be_left_out(source, holds):
     elsewhere = Conditions(not_sources=(ip_network("10.0.0.0/8"),))
 
-    assert elsewhere.hold(source, Micros(0), unknown=False) is holds
-    assert elsewhere.hold("unix", Micros(0), unknown=True)
-    assert not elsewhere.hold("unix", Micros(0), unknown=False)
+    assert elsewhere.hold(Facts(source), unknown=False) is holds
+    assert elsewhere.hold(Facts("unix"), unknown=True)
+    assert not elsewhere.hold(Facts("unix"), unknown=False)
 
 
 def test_an_address_must_be_inside_and_not_left_out():
     both = Conditions(sources=(ip_network("10.0.0.0/8"),), not_sources=(ip_network("10.9.0.0/16"),))
 
-    held = [both.hold(s, Micros(0), unknown=True) for s in ("10.1.0.1", "10.9.0.1", "192.0.2.1")]
+    held = [both.hold(Facts(s), unknown=True) for s in ("10.1.0.1", "10.9.0.1", "192.0.2.1")]
     assert held == [True, False, False]
 
 

@@ -5,16 +5,23 @@ gives all of them to `Vocabularies`. A document that cannot be read denies its u
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property, lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_network
 from types import MappingProxyType
 
 import msgspec
 import structlog
 
+from entrepot.capabilities.access.conditions import (
+    ALWAYS,
+    NO_NEEDS,
+    Condition,
+    Conditions,
+    Need,
+)
 from entrepot.capabilities.access.wildcard import Wildcard
 from entrepot.model.access import NO_NAMES, Naming, Permission, Resource
 from entrepot.model.ids import Micros
@@ -39,40 +46,13 @@ class Effect(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Conditions:
-    """When a statement applies. All that are given must hold."""
-
-    sources: tuple[IPv4Network | IPv6Network, ...] = ()  # empty: from anywhere
-    not_sources: tuple[IPv4Network | IPv6Network, ...] = ()  # from none of these
-    not_before: Micros | None = None
-    not_after: Micros | None = None
-
-    def hold(self, source: str, now: Micros, *, unknown: bool) -> bool:
-        """Whether they hold for a request from `source`; `unknown` is the answer where the address cannot be told."""
-        if self.not_before is not None and now < self.not_before:
-            return False
-        if self.not_after is not None and now >= self.not_after:
-            return False
-        if not self.sources and not self.not_sources:
-            return True
-        try:
-            address = ip_address(source)
-        except ValueError:
-            return unknown
-        address = getattr(address, "ipv4_mapped", None) or address
-        if any(address in network for network in self.not_sources):
-            return False
-        return not self.sources or any(address in network for network in self.sources)
-
-
-@dataclass(frozen=True, slots=True)
 class Statement:
     """One rule of a document, with the words of its own dialect."""
 
     effect: Effect
     actions: tuple[Wildcard, ...]
     resources: tuple[Wildcard, ...]
-    conditions: Conditions = Conditions()
+    conditions: Condition = ALWAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +74,8 @@ class Vocabulary:
 
     `actions`: what the dialect calls each permission. A denial takes a permission if it matches any of the words, an allowance gives it
     if it matches any, or with `needs_all` all of them. A permission without words cannot be given or taken by such documents. Where the
-    caller's operation begins with `prefix`, it is the only word that counts, whatever the permission.
+    caller's operation begins with `prefix`, it is the only word that counts, whatever the permission. `denials`: further words by which a
+    denial takes a permission.
 
     `is_caseless`: patterns and words are in lower case, and operations are put so. `needs_names`: `resources` reads the `Naming`.
     """
@@ -105,28 +86,33 @@ class Vocabulary:
     resources: Callable[[Resource, Naming, str], Iterable[str]]
     check: Callable[[tuple[Statement, ...], Naming], None] = lambda _statements, _naming: None
     prefix: str = ""
+    denials: Mapping[Permission, tuple[str, ...]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
     needs_all: bool = False
     is_caseless: bool = False
     needs_names: bool = False
     presets: tuple[Preset, ...] = ()
 
-    def words(self, permission: Permission, operation: str) -> tuple[str, ...]:
+    def words(self, permission: Permission, operation: str, effect: Effect) -> tuple[str, ...]:
         """What a statement must name, to speak of this permission in this operation."""
         if self.prefix and operation.startswith(self.prefix):
             return (operation.lower() if self.is_caseless else operation,)
-        return self.actions.get(permission, ())
+        words = self.actions.get(permission, ())
+        return words if effect is Effect.ALLOW else words + self.denials.get(permission, ())
 
 
 @dataclass(frozen=True, slots=True)
 class BoundStatement:
-    """A statement with the vocabulary that says what its words mean."""
+    """A statement with the vocabulary that says what its words mean. `region`: it counts only there; "": everywhere."""
 
     statement: Statement
     vocabulary: Vocabulary
+    region: str = ""
 
     def is_about(self, permission: Permission, operation: str = "") -> bool:
         """Whether its actions name this permission."""
-        words = self.vocabulary.words(permission, operation)
+        words = self.vocabulary.words(permission, operation, self.statement.effect)
         named = [any(p.matches(word) for p in self.statement.actions) for word in words]
         if self.vocabulary.needs_all and self.statement.effect is Effect.ALLOW:
             return bool(named) and all(named)
@@ -217,13 +203,24 @@ NATIVE = Vocabulary(
 class Reading:
     """What a set of documents says.
 
-    `is_readable` False: at least one could not be read, so everything is denied. `needs_names`: something in them is called by a name
-    that has to be looked up.
+    `is_readable` False: at least one could not be read, so everything is denied. `needs`: what must be looked up before it is judged.
     """
 
     statements: tuple[BoundStatement, ...] = ()
     is_readable: bool = True
-    needs_names: bool = False
+    needs: frozenset[Need] = NO_NEEDS
+
+    def __add__(self, other: "Reading") -> "Reading":
+        return Reading(
+            self.statements + other.statements,
+            self.is_readable and other.is_readable,
+            self.needs | other.needs,
+        )
+
+    def only_in(self, region: str) -> "Reading":
+        """The same, counting only there."""
+        here = tuple(replace(bound, region=region) for bound in self.statements)
+        return Reading(here, self.is_readable, self.needs | {Need.NAMES})
 
 
 NO_POLICIES = Reading()
@@ -250,20 +247,16 @@ class Vocabularies:
             except DocumentInvalid as error:
                 log.error("policy unreadable", dialect=dialect, reason=str(error)[:300])  # noqa: TRY400
                 return Reading(is_readable=False)
-            needs_names = vocabulary.needs_names and any(map(_names_something, statements))
-            bound = tuple(BoundStatement(s, vocabulary) for s in statements)
-            return Reading(bound, needs_names=needs_names)
+            needs = NO_NEEDS.union(*(statement.conditions.needs for statement in statements))
+            if vocabulary.needs_names and any(map(_names_something, statements)):
+                needs |= {Need.NAMES}
+            return Reading(tuple(BoundStatement(s, vocabulary) for s in statements), needs=needs)
 
         object.__setattr__(self, "_parsed", parsed)
 
     def read(self, documents: Iterable[tuple[str, str]]) -> Reading:
         """The statements of all (dialect, document) pairs."""
-        readings = [self._parsed(dialect, document) for dialect, document in documents]
-        return Reading(
-            statements=tuple(s for reading in readings for s in reading.statements),
-            is_readable=all(reading.is_readable for reading in readings),
-            needs_names=any(reading.needs_names for reading in readings),
-        )
+        return sum((self._parsed(*document) for document in documents), NO_POLICIES)
 
     def check(self, dialect: str, document: str, naming: Naming = NO_NAMES) -> None:
         """Whether a document may be stored, by a tenant of these names. Raises DocumentInvalid."""

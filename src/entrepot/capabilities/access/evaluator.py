@@ -1,15 +1,25 @@
 """The one evaluator (DESIGN section 7): pure, from what is known about a caller to allowed or not, and why.
 
-Order: explicit deny; tenant's owner and administrators; then any of grant, policy, service account's permissions, public
-visibility; else deny.
+Order: explicit deny, and what no cap of the tenant allows; tenant's owner and administrators; then any of grant, policy, service
+account's permissions, public visibility, valid share; else deny.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from entrepot.capabilities.access.documents import NO_POLICIES, Effect, Reading
-from entrepot.model.access import NO_NAMES, Level, Naming, Permission, Resource, Role
+from entrepot.capabilities.access.conditions import Facts
+from entrepot.capabilities.access.documents import NO_POLICIES, BoundStatement, Effect, Reading
+from entrepot.model.access import (
+    NO_NAMES,
+    NO_PRINCIPAL,
+    Level,
+    Naming,
+    Permission,
+    Principal,
+    Resource,
+    Role,
+)
 from entrepot.model.ids import Micros, NamespaceId, RepositoryId, TenantId
 
 # Only the root tenant's owner and administrators have these; no document, grant or account gives them.
@@ -19,6 +29,7 @@ _ON_REPOSITORY: Final[Mapping[Permission, Level]] = {
     Permission.PULL: Level.READ,
     Permission.PUSH: Level.EDIT,
     Permission.DELETE: Level.EDIT,
+    Permission.REPOSITORY_EDIT: Level.EDIT,
     Permission.REPOSITORY_MANAGE: Level.MANAGE,
 }
 _ON_NAMESPACE: Final[Mapping[Permission, Level]] = {
@@ -30,14 +41,17 @@ _ON_NAMESPACE: Final[Mapping[Permission, Level]] = {
 _LONG_AGO = Micros(0)
 INACTIVE: Final = "inactive"
 NO_RULE: Final = "no rule"
+BEYOND_CAP: Final = "beyond the tenant's cap"
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Allowed or not. `reason` names the rule, for logs and `explain`; clients never see it."""
+    """Allowed or not. `reason` names the rule, for logs and `explain`; clients never see it. `until`: when that ends by itself, None:
+    never."""
 
     allowed: bool
     reason: str
+    until: Micros | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +59,9 @@ class Rights:
     """What is known about a caller at one moment.
 
     `is_active` False: disabled, deleted, expired or of a deleted tenant; nothing at all is allowed. `role` None: no user
-    (anonymous, service account). `permissions`: of a service account, by namespace. `operation` is the caller's; `naming` is filled where
-    the policies need it.
+    (anonymous, service account). `permissions`: of a service account, by namespace. `operation` is the caller's; `naming` and `networks`
+    are filled where the policies need them. `caps`: what limits the whole tenant, None: nothing. `shares`: repositories of others that are
+    shared with the tenant now, and until when (None: for ever); looked up only where they decide.
     """
 
     is_active: bool = True
@@ -64,6 +79,10 @@ class Rights:
     now: Micros = _LONG_AGO
     operation: str = ""
     naming: Naming = NO_NAMES
+    principal: Principal = NO_PRINCIPAL
+    networks: tuple[str, ...] | None = None
+    caps: Reading | None = None
+    shares: Mapping[RepositoryId, Micros | None] = field(default_factory=dict)
 
     @property
     def is_administrator(self) -> bool:
@@ -91,7 +110,35 @@ def decide(rights: Rights, permission: Permission, resource: Resource) -> Decisi
             or _by_account(rights, permission, resource)
             or _by_visibility(rights, permission, resource)
         )
-    return Decision(allowed=reason is not None, reason=reason or NO_RULE)
+    if reason is None:
+        return _by_share(rights, permission, resource)
+    return Decision(allowed=True, reason=reason)
+
+
+def may_be_shared(rights: Rights, permission: Permission, resource: Resource) -> bool:
+    """Whether a share could let this caller in: a user, who wants to pull from a repository of another tenant."""
+    return (
+        permission is Permission.PULL
+        and resource.repository is not None
+        and rights.role is not None
+        and rights.tenant is not None
+        and rights.tenant != resource.tenant
+    )
+
+
+def level_on(rights: Rights, resource: Resource) -> Level:
+    """What a user has on a namespace or repository, in levels: all of it for administrators, else what is granted on either, and reading
+    what is public. Policies and shares are no levels."""
+    if not rights.is_active:
+        return Level.NONE
+    if rights.is_system or (rights.is_administrator and rights.tenant == resource.tenant):
+        return Level.MANAGE
+    granted = Level.READ if resource.is_public and rights.may_pull_public else Level.NONE
+    if resource.namespace is not None:
+        granted = Level(granted | rights.namespace_grants.get(resource.namespace, Level.NONE))
+    if resource.repository is not None:
+        granted = Level(granted | rights.repository_grants.get(resource.repository, Level.NONE))
+    return granted
 
 
 def _denial(rights: Rights, permission: Permission, resource: Resource) -> str | None:
@@ -99,22 +146,43 @@ def _denial(rights: Rights, permission: Permission, resource: Resource) -> str |
         return INACTIVE
     if not rights.policies.is_readable:
         return "unreadable policy"
-    if _is_named(rights, permission, resource, effect=Effect.DENY):
+    policies, caps = rights.policies.statements, rights.caps
+    if policies and _is_named(policies, rights, permission, resource, effect=Effect.DENY):
         return "explicit deny"
-    return None
+    return None if caps is None else _excess(caps, rights, permission, resource)
+
+
+def _excess(
+    caps: Reading, rights: Rights, permission: Permission, resource: Resource
+) -> str | None:
+    """Why a cap of the tenant forbids it. A list shows only what may be read: it needs no allowance of its own."""
+    if not caps.is_readable:
+        return "unreadable cap"
+    if _is_named(caps.statements, rights, permission, resource, effect=Effect.DENY):
+        return "explicit deny by a cap"
+    if permission is Permission.CATALOG:
+        return None
+    allowed = _is_named(caps.statements, rights, permission, resource, effect=Effect.ALLOW)
+    return None if allowed else BEYOND_CAP
 
 
 def _is_named(
-    rights: Rights, permission: Permission, resource: Resource, *, effect: Effect
+    statements: Iterable[BoundStatement],
+    rights: Rights,
+    permission: Permission,
+    resource: Resource,
+    *,
+    effect: Effect,
 ) -> bool:
-    """Whether a statement of that effect speaks of this. An address that cannot be told is to nobody's advantage."""
+    """Whether a statement of that effect speaks of this. What cannot be told is to nobody's advantage."""
     called: dict[str, tuple[str, ...]] = {}  # by dialect
-    unknown = effect is Effect.DENY
-    for bound in rights.policies.statements:
+    facts = _facts(rights, resource)
+    for bound in statements:
         if (
             bound.statement.effect is not effect
             or not bound.is_about(permission, rights.operation)
-            or not bound.statement.conditions.hold(rights.source, rights.now, unknown=unknown)
+            or (bound.region and bound.region != facts.region)
+            or not bound.statement.conditions.hold(facts, unknown=effect is Effect.DENY)
         ):
             continue
         vocabulary = bound.vocabulary
@@ -125,6 +193,17 @@ def _is_named(
         if bound.is_on(names):
             return True
     return False
+
+
+def _facts(rights: Rights, resource: Resource) -> Facts:
+    return Facts(
+        source=rights.source,
+        now=rights.now,
+        principal=rights.principal,
+        region=rights.naming.region(resource),
+        networks=rights.networks,
+        about=resource.about,
+    )
 
 
 def _by_root(rights: Rights) -> str | None:
@@ -156,7 +235,10 @@ def _by_policy(rights: Rights, permission: Permission, resource: Resource) -> st
     # A tenant's documents give rights on its own things only: names say nothing about whose they are.
     if rights.tenant is None or rights.tenant != resource.tenant:
         return None
-    return "policy" if _is_named(rights, permission, resource, effect=Effect.ALLOW) else None
+    written = rights.policies.statements
+    if not written or not _is_named(written, rights, permission, resource, effect=Effect.ALLOW):
+        return None
+    return "policy"
 
 
 def _by_account(rights: Rights, permission: Permission, resource: Resource) -> str | None:
@@ -170,3 +252,12 @@ def _by_visibility(rights: Rights, permission: Permission, resource: Resource) -
     if permission is not Permission.PULL or not resource.is_public:
         return None
     return "public" if rights.may_pull_public else None
+
+
+def _by_share(rights: Rights, permission: Permission, resource: Resource) -> Decision:
+    repository = resource.repository
+    if repository is None or repository not in rights.shares:
+        return Decision(allowed=False, reason=NO_RULE)
+    if not may_be_shared(rights, permission, resource):
+        return Decision(allowed=False, reason=NO_RULE)
+    return Decision(allowed=True, reason="share", until=rights.shares[repository])

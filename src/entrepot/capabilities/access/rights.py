@@ -4,37 +4,34 @@ Use cases reach this as `ctx.access.require(conn, caller, permission, resource)`
 too, so no use case can forget them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
+import msgspec
 import structlog
-from msgspec.structs import replace
 
-from entrepot.capabilities.access.callers import (
-    NO_CREDENTIAL,
-    CredentialKind,
-    LoggedIn,
-    TokenCaller,
-)
+from entrepot.capabilities.access.callers import TokenCaller
 from entrepot.capabilities.access.documents import Effect, Vocabularies
 from entrepot.capabilities.access.evaluator import (
-    EVERYTHING,
+    BEYOND_CAP,
     INACTIVE,
     NO_RULE,
     NOBODY,
     Decision,
     Rights,
     decide,
+    level_on,
+    may_be_shared,
 )
-from entrepot.metadata import access as rows
+from entrepot.capabilities.access.loading import Loader
+from entrepot.metadata import shares
 from entrepot.metadata.access import Visibility
-from entrepot.metadata.database import Connection, now
-from entrepot.model.access import NO_NAMES, AccountKind, Caller, Naming, Permission, Resource
+from entrepot.metadata.database import Connection
+from entrepot.model.access import Caller, Level, Permission, Resource
 from entrepot.model.content import Repository
 from entrepot.model.errors import Forbidden, Unauthenticated
-from entrepot.model.ids import AccountId, InstanceId, Micros, TenantId, UserId
+from entrepot.model.ids import InstanceId
 from entrepot.model.tenancy import Namespace
 
-_LONG_AGO = Micros(0)
 _OUTSIDE_SCOPE = "outside the token's scope"
 
 log = structlog.get_logger(__name__)
@@ -84,7 +81,7 @@ class Listing:
             return True
         resource = of_repository(repository)
         if not self.include_public:
-            resource = replace(resource, is_public=False)
+            resource = msgspec.structs.replace(resource, is_public=False)
         return decide(self.rights, Permission.PULL, resource).allowed
 
     def admits_namespace(self, namespace: Namespace) -> bool:
@@ -98,6 +95,10 @@ class Judge:
 
     vocabularies: Vocabularies
     anonymous_pull: bool = True
+    _loader: Loader = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_loader", Loader(self.vocabularies, self.anonymous_pull))
 
     def require(
         self, conn: Connection, caller: Caller, permission: Permission, resource: Resource
@@ -131,19 +132,22 @@ class Judge:
     def leaves(
         self, conn: Connection, caller: Caller, permission: Permission, resource: Resource
     ) -> bool:
-        """Whether nothing takes it from the caller: own matters need no rule, yet a policy may deny them."""
+        """Whether nothing takes it from the caller: own matters need no rule and no cap's allowance, yet a policy may deny them."""
         decision = self.decide(conn, caller, permission, resource)
-        return decision.allowed or decision.reason == NO_RULE
+        return decision.allowed or decision.reason in (NO_RULE, BEYOND_CAP)
 
     def decide(
         self, conn: Connection, caller: Caller, permission: Permission, resource: Resource
     ) -> Decision:
-        """The decision with its reason. At most four small reads, five where policies speak of things by name; none for anonymous
-        callers and jobs."""
+        """The decision with its reason. At most four small reads, one more each where policies speak of things or networks by name, and
+        where only a share could let the caller in; none for anonymous callers and jobs."""
         if isinstance(caller, TokenCaller) and not _in_scope(caller, permission, resource):
             return Decision(allowed=False, reason=_OUTSIDE_SCOPE)
-        rights = self.rights(conn, caller, resource)
-        return decide(rights, permission, resource)
+        return judged(conn, self.rights(conn, caller, resource), permission, resource)
+
+    def level(self, conn: Connection, caller: Caller, resource: Resource) -> Level:
+        """What the caller has on a namespace or repository, in levels."""
+        return level_on(self.rights(conn, caller, resource), resource)
 
     def listing(
         self,
@@ -164,90 +168,29 @@ class Judge:
 
     def rights(self, conn: Connection, caller: Caller, on: Resource | None = None) -> Rights:
         """What is known about the caller now. `on`: only what matters there, grants in its namespace and the name of its instance."""
-        if caller.is_system:
-            return EVERYTHING
-        if caller.is_anonymous:
-            return Rights(
-                is_anonymous=True, may_pull_public=self.anonymous_pull, source=caller.source
-            )
-        if not _is_credential_good(conn, caller):
-            return NOBODY
-        if caller.user is not None:
-            return self._of_user(conn, caller, caller.user, on=on)
-        if caller.account is not None:
-            return _of_account(conn, caller.account, caller.source)
-        return NOBODY
-
-    def _of_user(
-        self, conn: Connection, caller: Caller, user: UserId, *, on: Resource | None
-    ) -> Rights:
-        standing = rows.user_standing(conn, user)
-        if standing is None or not standing.is_active or _has_new_password(caller, standing):
-            return NOBODY
-        policies = self.vocabularies.read(rows.policy_documents(conn, user))
-        by_namespace, by_repository = rows.grant_levels(conn, user, on.namespace if on else None)
-        return Rights(
-            tenant=standing.tenant,
-            role=standing.role,
-            is_root_tenant=standing.is_root_tenant,
-            namespace_grants=by_namespace,
-            repository_grants=by_repository,
-            policies=policies,
-            source=caller.source,
-            now=Micros(now(conn)) if policies.statements else _LONG_AGO,
-            operation=caller.operation,
-            naming=_naming(conn, standing.tenant, on) if policies.needs_names else NO_NAMES,
-        )
+        return self._loader.rights(conn, caller, on)
 
 
-def _naming(conn: Connection, tenant: TenantId, on: Resource | None) -> Naming:
-    if on is None:
-        return rows.naming_of_all(conn, tenant)
-    return rows.naming(conn, tenant, on.instance)
+def judged(
+    conn: Connection, rights: Rights, permission: Permission, resource: Resource
+) -> Decision:
+    """The evaluator's decision; where nothing else lets the caller in to another tenant's repository, its shares are looked at."""
+    decision = decide(rights, permission, resource)
+    if decision.reason != NO_RULE or not may_be_shared(rights, permission, resource):
+        return decision
+    repository, tenant = resource.repository, rights.tenant
+    if repository is None or tenant is None:
+        return decision
+    share = shares.received(conn, repository, tenant)
+    if share is None:
+        return decision
+    return decide(replace(rights, shares={repository: share.ends_at}), permission, resource)
 
 
 def _in_scope(caller: TokenCaller, permission: Permission, resource: Resource) -> bool:
     if permission is Permission.CATALOG:
         return caller.may_list and resource.instance == caller.instance
     return caller.scope(permission, resource) is not None
-
-
-def _is_credential_good(conn: Connection, caller: Caller) -> bool:
-    """Whether the account or key logged in with still counts; users are looked at with their standing."""
-    credential = caller.credential if isinstance(caller, LoggedIn) else NO_CREDENTIAL
-    match credential.kind:
-        case CredentialKind.NONE | CredentialKind.USER:
-            return True
-        case CredentialKind.ACCOUNT:
-            account = rows.account_standing(conn, AccountId(credential.id))
-            return (
-                account is not None
-                and account.version == credential.version
-                and account.is_good_at(Micros(now(conn)))
-            )
-        case CredentialKind.KEY:
-            return rows.key_is_good(conn, credential.id, Micros(now(conn)))
-
-
-def _has_new_password(caller: Caller, standing: rows.UserStanding) -> bool:
-    """Whether the caller logged in with a password that has been changed since."""
-    return (
-        isinstance(caller, LoggedIn)
-        and caller.credential.kind is CredentialKind.USER
-        and caller.credential.version != standing.credential_version
-    )
-
-
-def _of_account(conn: Connection, account: AccountId, source: str) -> Rights:
-    standing = rows.account_standing(conn, account)
-    if (
-        standing is None
-        or standing.kind is not AccountKind.SERVICE
-        or not standing.is_good_at(Micros(now(conn)))
-    ):
-        return NOBODY
-    permissions = rows.account_actions(conn, account)
-    return Rights(tenant=standing.tenant, permissions=permissions, source=source)
 
 
 def _listing(rights: Rights, *, include_public: bool) -> Listing:
@@ -268,6 +211,6 @@ def _listing(rights: Rights, *, include_public: bool) -> Listing:
     return Listing(
         visibility,
         rights,
-        is_exact=only_administrator or not effects,
+        is_exact=rights.caps is None and (only_administrator or not effects),
         include_public=include_public,
     )

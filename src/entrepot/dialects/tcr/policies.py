@@ -55,6 +55,7 @@ _ACTIONS: Final[Mapping[Permission, tuple[str, ...]]] = MappingProxyType(
         Permission.PUSH: _words("PushRepository"),
         Permission.DELETE: _words("DeleteImage DeleteRepositoryTags"),
         Permission.REPOSITORY_CREATE: _words("CreateRepository"),
+        Permission.REPOSITORY_EDIT: _words("ModifyRepository DeleteRepository"),
         Permission.REPOSITORY_MANAGE: _words("ModifyRepository DeleteRepository"),
         Permission.CHART_PULL: _words("DescribeHelmCharts"),
         Permission.CHART_PUSH: _words("CreateHelmChart"),

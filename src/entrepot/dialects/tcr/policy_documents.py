@@ -13,10 +13,10 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from entrepot.capabilities.access.conditions import Conditions
 from entrepot.capabilities.access.documents import (
     MAX_DOCUMENT,
     MAX_STATEMENTS,
-    Conditions,
     DocumentInvalid,
     Effect,
     Statement,

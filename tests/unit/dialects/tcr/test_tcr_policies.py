@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from entrepot.capabilities.access.conditions import Need
 from entrepot.capabilities.access.documents import DocumentInvalid, Vocabularies
 from entrepot.capabilities.access.evaluator import Rights, decide
 from entrepot.dialects.tcr.policies import TCR
@@ -227,8 +228,8 @@ def test_the_presets_are_read_and_do_what_they_say():
     assert may(rights_of(reader, "tcr:DescribeServiceAccounts"), P.ACCOUNT_MANAGE, INSTANCE)
     assert not may(rights_of(reader, "tcr:CreateServiceAccount"), P.ACCOUNT_MANAGE, INSTANCE)
     assert not may(reader, P.PUSH, REPO)
-    assert not full.policies.needs_names
-    assert not reader.policies.needs_names
+    assert Need.NAMES not in full.policies.needs
+    assert Need.NAMES not in reader.policies.needs
 
 
 # -- conditions -------------------------------------------------------------------------------------------------------
