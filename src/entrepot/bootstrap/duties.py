@@ -18,8 +18,11 @@ from entrepot.capabilities.operations import (
 )
 from entrepot.capabilities.operations.fanout import Consumer, fanout_handler
 from entrepot.capabilities.operations.work import Handler, Watch
+from entrepot.capabilities.policies import retention_runs
 
-CONSUMERS: Sequence[Consumer] = ()  # of events: triggers, webhooks, replication join here
+CONSUMERS: Sequence[Consumer] = (
+    retention_runs.CONSUMER,
+)  # of events: triggers, webhooks, replication join here
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ def make_duties(ctx: Context) -> Duties:
         entries.open_entry_handler(ctx),
         links.move_link_handler(ctx),
         domains.move_domain_handler(ctx),
+        retention_runs.START_HANDLER,
+        retention_runs.run_handler(ctx),
     )
     watches = (
         work.PURGE_WATCH,
@@ -68,5 +73,6 @@ def make_duties(ctx: Context) -> Duties:
         deploying.RESUME_WATCH,
         deploying.expire_watch(ctx),
         editions.limits_watch(ctx),
+        retention_runs.START_WATCH,
     )
     return Duties({handler.kind: handler for handler in handlers}, watches)

@@ -19,21 +19,11 @@ from typing import Final
 
 from entrepot.model.ids import Micros
 from entrepot.model.patterns import Pattern, compile_pattern
-from entrepot.model.retention import Keep, Rule, SelectorKind
+from entrepot.model.retention import Keep, Rule, SelectorKind, TaggedImage
 
 DAY: Final = 86_400_000_000  # microseconds
 _FOLLOWER: Final = re.compile(r"sha256-([0-9a-f]{64})(?:\.(?:sig|att|sbom))?")
 _SUFFIXES: Final = ("", ".sig", ".att", ".sbom")
-
-
-@dataclass(frozen=True, slots=True)
-class TaggedImage:
-    """A present tag. `set_at`: when it was last pushed, or set. `is_referrer`: what it means has a subject in the repository."""
-
-    tag: str
-    digest: str
-    set_at: Micros
-    is_referrer: bool = False
 
 
 class Reason(StrEnum):
@@ -178,7 +168,12 @@ def judge(images: Sequence[TaggedImage], rules: Sequence[Rule], now: Micros) -> 
 
 def is_follower(image: TaggedImage) -> bool:
     """Whether the tag lives and dies with another manifest."""
-    return image.is_referrer or _FOLLOWER.fullmatch(image.tag) is not None
+    return image.is_referrer or is_follower_name(image.tag)
+
+
+def is_follower_name(tag: str) -> bool:
+    """Whether the tag is named after a digest."""
+    return _FOLLOWER.fullmatch(tag) is not None
 
 
 def follower_tags(digest: str) -> tuple[str, ...]:

@@ -1,0 +1,313 @@
+"""Retention at work: policies run daily and after pushes, and remove tags in small transactions that look again.
+
+A policy runs as the system, on behalf of what it is about: who made it had the right to delete there, and needs it no longer. It is
+stopped by deleting or disabling it, not by somebody's leaving.
+
+A run walks twice over the tags' pages, once to measure and once to judge. Each transaction that removes some first asks whether
+the policy is still the one that was read, then ends only tags that still are what was judged: one that a push has moved, or
+pushed again, stays. What was pushed meanwhile only makes a run keep more. Killed anywhere, it begins anew and finds less to do.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from msgspec.structs import replace
+
+from entrepot.capabilities.content.deleting import tag_ended
+from entrepot.capabilities.context import Context
+from entrepot.capabilities.operations.fanout import Consumer
+from entrepot.capabilities.operations.work import Handler, JobContext, Summary, Watch
+from entrepot.capabilities.policies.retention import (
+    Judge,
+    Measure,
+    follower_tags,
+    is_follower_name,
+)
+from entrepot.metadata import counters, manifests, namespaces, retention, retention_tags, work
+from entrepot.metadata.database import Connection, now
+from entrepot.metadata.retention_tags import PresentTag
+from entrepot.metadata.schedules import next_run
+from entrepot.model.access import SYSTEM, Caller
+from entrepot.model.content import Repository
+from entrepot.model.events import Event, EventKind
+from entrepot.model.ids import Micros, RepositoryId
+from entrepot.model.retention import Cycle, RetentionId, RetentionPolicy, Rule
+from entrepot.model.work import NewTask
+
+RUN: Final = "retention.run"
+START: Final = "retention.start"
+SETTLE_SECONDS: Final = (
+    10.0  # after a push; the further pushes of that time are seen by the same run
+)
+TAGS_A_SECOND: Final = 1000  # a large repository is looked through less often while it is pushed to
+KEEP_LOG_SECONDS: Final = 365 * 86_400  # how long the log says what was removed
+PAGE: Final = 2000  # tags read at once
+BATCH: Final = 50  # tags removed in a transaction
+_STARTED: Final = 200  # policies started, or rows of the log forgotten, in a transaction
+_PRIORITY: Final = -1  # behind what somebody waits for
+
+
+# -- when -------------------------------------------------------------------------------------------------------------
+
+
+def next_start(policy: RetentionId, cycle: Cycle, after: Micros) -> Micros | None:
+    """When a policy runs next by itself: at night by UTC, each at a time of its own. None: never."""
+    minute, hour = policy * 17 % 60, 1 + policy % 5
+    days = {Cycle.DAILY: "* * *", Cycle.WEEKLY: "* * 1", Cycle.MONTHLY: "1 * *"}.get(cycle)
+    return None if days is None else next_run(f"{minute} {hour} {days}", "UTC", after=after)
+
+
+def run_task(
+    policy: RetentionId, repository: RepositoryId | None, delay_seconds: float = 0
+) -> NewTask:
+    """A run of the policy, on one repository or (None) on all it is about."""
+    return NewTask(
+        RUN,
+        target=f"retention:{policy}",
+        arguments={"policy": policy, "repository": repository},
+        priority=_PRIORITY,
+        delay_seconds=delay_seconds,
+        unique_key=f"{RUN}:{policy}:{repository or ''}",
+    )
+
+
+def _after_push(conn: Connection, event: Event) -> Iterable[NewTask]:
+    if event.namespace is None or event.repository is None or event.tag is None:
+        return
+    if is_follower_name(event.tag):
+        return
+    for policy in retention.after_push(conn, event.namespace, event.repository):
+        held = counters.value(conn, "repository", event.repository, "tags")
+        yield run_task(policy, event.repository, SETTLE_SECONDS + held / TAGS_A_SECOND)
+
+
+CONSUMER: Final = Consumer("retention", frozenset({EventKind.MANIFEST_PUSHED}), _after_push)
+
+
+def _start_due(conn: Connection) -> int:
+    """Start some of the policies whose time has come; how many there were."""
+    due = retention.due_policies(conn, limit=_STARTED)
+    for one in due:
+        policy = one.policy
+        at = next_start(policy.id, policy.plan.cycle, Micros(now(conn)))
+        retention.set_next(conn, policy.id, at)
+        if one.is_living:
+            work.defer(conn, run_task(policy.id, policy.repository))
+    return len(due)
+
+
+def _horizon(conn: Connection) -> Micros:
+    return Micros(now(conn) - KEEP_LOG_SECONDS * 1_000_000)
+
+
+def _forget_old(conn: Connection) -> int:
+    return retention.purge_log(conn, _horizon(conn), limit=_STARTED)
+
+
+def _is_start_wanted(conn: Connection) -> bool:
+    return retention.is_due(conn) or retention.is_log_old(conn, _horizon(conn))
+
+
+async def _start(job: JobContext) -> Summary:
+    done = {"started": 0, "forgotten": 0}
+    for name, step in (("started", _start_due), ("forgotten", _forget_old)):
+        while some := await job.write(step):
+            done[name] += some
+            job.report(**done)
+    return done
+
+
+START_HANDLER: Final = Handler(kind=START, run=_start, concurrency=1)
+START_WATCH: Final = Watch(START, every_seconds=60.0, wanted=_is_start_wanted)
+
+
+# -- a run ------------------------------------------------------------------------------------------------------------
+
+
+class _Superseded(Exception):
+    """The policy is no longer what the run began with."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A policy as it was read, on one repository."""
+
+    ctx: Context
+    job: JobContext
+    policy: RetentionPolicy
+    repository: RepositoryId
+    counted: "Counter[str]"
+
+    @property
+    def caller(self) -> Caller:
+        """Who events say removed the tags."""
+        return replace(SYSTEM, name=f"retention policy {self.policy.id}")
+
+
+def run_handler(ctx: Context) -> Handler:
+    """Runs a policy. Its summary: repositories and tags seen, tags removed."""
+
+    async def run(job: JobContext) -> Summary | None:
+        return await _run(ctx, job)
+
+    return Handler(kind=RUN, run=run, per_target=1)
+
+
+async def _run(ctx: Context, job: JobContext) -> Summary | None:
+    number = RetentionId(int(job.task.arguments["policy"]))
+    policy = await job.db.read(lambda conn: retention.find_policy(conn, number))
+    if policy is None or not policy.plan.enabled:
+        return {"stopped": 1}
+    only = job.task.arguments.get("repository") or policy.repository
+    counted: Counter[str] = Counter(repositories=0, seen=0, removed=0)
+    after = RepositoryId(0)
+    try:
+        while some := await _repositories(job, policy, only, after=after):
+            for repository in some:
+                await _retain(_Run(ctx, job, policy, repository, counted))
+            after = some[-1]
+    except _Superseded:
+        await job.finish(lambda conn: _anew(conn, job, number, counted))
+        return None
+    return dict(counted)
+
+
+def _anew(
+    conn: Connection, job: JobContext, policy: RetentionId, counted: "Counter[str]"
+) -> Summary:
+    """The policy was changed: another run does what it says now."""
+    if retention.find_policy(conn, policy) is not None:
+        work.defer(conn, run_task(policy, job.task.arguments.get("repository")))
+    return {**counted, "superseded": 1}
+
+
+async def _repositories(
+    job: JobContext, policy: RetentionPolicy, only: RepositoryId | None, *, after: RepositoryId
+) -> Sequence[RepositoryId]:
+    if only is not None:
+        return [only] if after < only else []
+    return await job.db.read(
+        lambda conn: retention_tags.living_repositories(conn, policy.namespace, after, limit=PAGE)
+    )
+
+
+async def _retain(run: _Run) -> None:
+    moment = await run.job.db.read(lambda conn: _moment(conn, run.repository))
+    if moment is None:
+        return
+    measure = Measure(run.policy.plan.rules, moment)
+    after = ""
+    while page := await _read(run, after):
+        await run.ctx.blocking(lambda: measure.see(tag.image for tag in page))
+        after = page[-1].image.tag
+        run.counted["seen"] += len(page)
+        run.job.report(**run.counted)
+    found, after = measure.judge(), ""
+    while page := await _read(run, after):
+        after = page[-1].image.tag
+        going = await run.ctx.blocking(lambda: _condemned(found, page))
+        for start in range(0, len(going), BATCH):
+            some = going[start : start + BATCH]
+            run.counted["removed"] += await run.job.write(
+                lambda conn: _remove(conn, run, found, some)  # noqa: B023 (run at once)
+            )
+            run.job.report(**run.counted)
+    run.counted["repositories"] += 1
+
+
+def _moment(conn: Connection, repository: RepositoryId) -> Micros | None:
+    """Now; None: the repository is deleted."""
+    return None if namespaces.get_repository(conn, repository) is None else Micros(now(conn))
+
+
+async def _read(run: _Run, after: str) -> list[PresentTag]:
+    run.job.checkpoint()
+    return await run.job.db.read(
+        lambda conn: retention_tags.tags_after(conn, run.repository, after, limit=PAGE)
+    )
+
+
+_Going = tuple[PresentTag, Rule]
+
+
+def _condemned(judge: Judge, page: Iterable[PresentTag]) -> list[_Going]:
+    verdicts = ((tag, judge.verdict(tag.image)) for tag in page)
+    return [(tag, verdict.rule) for tag, verdict in verdicts if verdict.rule is not None]
+
+
+# -- removing ---------------------------------------------------------------------------------------------------------
+
+
+def _remove(conn: Connection, run: _Run, judge: Judge, going: Sequence[_Going]) -> int:
+    """In a transaction: end those that still are what was judged, and what follows a manifest that no tag means any more. How many."""
+    standing = retention.find_policy(conn, run.policy.id)
+    if standing is None or standing.version != run.policy.version:
+        raise _Superseded
+    repository = namespaces.get_repository(conn, run.repository)
+    if repository is None:
+        return 0
+    removed = 0
+    while going:
+        ended = _end(conn, run, repository, going)
+        removed += len(ended)
+        going = [
+            (tag, rule)
+            for tag, rule in _following(conn, repository.id, ended)
+            if not judge.exempts(rule, tag.image.tag)
+        ]
+    return removed
+
+
+def _end(
+    conn: Connection, run: _Run, repository: Repository, going: Sequence[_Going]
+) -> list[_Going]:
+    at = Micros(now(conn))
+    ended = [one for one in going if retention_tags.end_as_read(conn, repository.id, one[0], at)]
+    for tag, _ in ended:
+        tag_ended(
+            run.ctx,
+            conn,
+            repository,
+            run.caller,
+            name=tag.image.tag,
+            number=tag.manifest,
+            digest=tag.image.digest,
+            details={"retention": run.policy.id},
+        )
+    log = [(tag.image, rule) for tag, rule in ended]
+    retention.record(conn, run.policy.id, repository.id, log, at=at)
+    return ended
+
+
+def _following(conn: Connection, repository: RepositoryId, ended: Sequence[_Going]) -> list[_Going]:
+    """Tags of signatures and other referrers whose subjects lost their last tag, or are of an index that did."""
+    lost = _lost(conn, ended)
+    names = {name: digest for digest in lost for name in follower_tags(digest)}
+    found = retention_tags.followers(conn, repository, names, lost)
+    subjects = [names.get(tag.image.tag) or tag.subject or "" for tag in found]
+    held = {one for one in set(subjects) if one and _is_held(conn, repository, one)}
+    return [
+        (tag, lost[subject])
+        for tag, subject in zip(found, subjects, strict=True)
+        if subject in lost and subject not in held
+    ]
+
+
+def _lost(conn: Connection, ended: Sequence[_Going]) -> dict[str, Rule]:
+    """Digests of manifests that no tag means any more, and of what such indexes list, with the rule they fell to."""
+    rules = {tag.manifest: (tag.image.digest, rule) for tag, rule in ended}
+    untagged = retention_tags.left_untagged(conn, rules)
+    lost = {rules[number][0]: rules[number][1] for number in untagged}
+    for number, digest in retention_tags.children(conn, untagged):
+        lost.setdefault(digest, rules[number][1])
+    return lost
+
+
+def _is_held(conn: Connection, repository: RepositoryId, digest: str) -> bool:
+    """Whether a tag means the manifest after all, or an index that lists it."""
+    number = manifests.find_id(conn, repository, digest)
+    if number is not None and not retention_tags.left_untagged(conn, {number}):
+        return True
+    return manifests.tagged_index_listing(conn, repository, digest) is not None

@@ -1,0 +1,136 @@
+"""Tags as retention reads them, page by page, and as it ends them: only while they are what was read."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from entrepot.metadata.schema import manifest_references, manifests, repositories, tags
+from entrepot.model.ids import ManifestId, Micros, NamespaceId, RepositoryId
+from entrepot.model.retention import TaggedImage
+
+_BATCH: Final = 400
+_SUBJECT: Final = manifests.alias("subject")
+
+
+@dataclass(frozen=True, slots=True)
+class PresentTag:
+    """A tag as it was read. `subject`: of what it means, be it there or not."""
+
+    manifest: ManifestId
+    image: TaggedImage
+    subject: str | None
+
+
+def tags_after(
+    conn: Connection, repository: RepositoryId, after: str, *, limit: int
+) -> list[PresentTag]:
+    """Present tags of the repository by name, behind `after`."""
+    query = _present(repository).where(tags.c.name > after).order_by(tags.c.name).limit(limit)
+    return [_tag(row) for row in conn.execute(query)]
+
+
+def followers(
+    conn: Connection, repository: RepositoryId, names: Collection[str], subjects: Collection[str]
+) -> list[PresentTag]:
+    """Present tags that have one of the names, or mean a manifest with one of the subjects."""
+    found: dict[str, PresentTag] = {}
+    for column, wanted in ((tags.c.name, names), (manifests.c.subject_digest, subjects)):
+        for some in _chunks(sorted(wanted)):
+            for row in conn.execute(_present(repository).where(column.in_(some))):
+                found[row.name] = _tag(row)
+    return list(found.values())
+
+
+def end_as_read(conn: Connection, repository: RepositoryId, tag: PresentTag, at: Micros) -> bool:
+    """End the tag if it is still as it was read: means the same, and was not set again. Whether it was."""
+    return (
+        conn.execute(
+            sa.update(tags)
+            .where(
+                tags.c.repository_id == repository,
+                tags.c.name == tag.image.tag,
+                tags.c.valid_until.is_(None),
+                tags.c.manifest_id == tag.manifest,
+                _set_at() == tag.image.set_at,
+            )
+            .values(valid_until=at)
+        ).rowcount
+        > 0
+    )
+
+
+def left_untagged(conn: Connection, numbers: Collection[ManifestId]) -> set[ManifestId]:
+    """Those of the manifests that no present tag means."""
+    tagged: set[int] = set()
+    for some in _chunks(sorted(numbers)):
+        query = sa.select(tags.c.manifest_id).where(
+            tags.c.manifest_id.in_(some), tags.c.valid_until.is_(None)
+        )
+        tagged.update(conn.scalars(query.distinct()))
+    return {number for number in numbers if number not in tagged}
+
+
+def children(conn: Connection, numbers: Collection[ManifestId]) -> list[tuple[ManifestId, str]]:
+    """What those of the manifests that are indexes list: (index, digest)."""
+    found: list[tuple[ManifestId, str]] = []
+    for some in _chunks(sorted(numbers)):
+        rows = conn.execute(
+            sa.select(manifest_references.c.manifest_id, manifest_references.c.digest).where(
+                manifest_references.c.manifest_id.in_(some),
+                manifest_references.c.role == "manifest",
+            )
+        )
+        found += [(ManifestId(number), digest) for number, digest in rows]
+    return found
+
+
+def living_repositories(
+    conn: Connection, namespace: NamespaceId, after: RepositoryId, *, limit: int
+) -> list[RepositoryId]:
+    """Repositories of the namespace in order of their ids, behind `after`."""
+    query = sa.select(repositories.c.id).where(
+        repositories.c.namespace_id == namespace,
+        repositories.c.id > after,
+        repositories.c.deleted_at.is_(None),
+    )
+    return [
+        RepositoryId(number)
+        for number in conn.scalars(query.order_by(repositories.c.id).limit(limit))
+    ]
+
+
+def _set_at() -> sa.ColumnElement[Any]:
+    return sa.func.coalesce(tags.c.again_at, tags.c.valid_from)
+
+
+def _present(repository: RepositoryId) -> sa.Select[Any]:
+    has_subject = sa.exists().where(
+        _SUBJECT.c.repository_id == repository,
+        _SUBJECT.c.digest == manifests.c.subject_digest,
+        _SUBJECT.c.deleted_at.is_(None),
+    )
+    return (
+        sa.select(
+            tags.c.name,
+            tags.c.manifest_id,
+            _set_at().label("set_at"),
+            manifests.c.digest,
+            manifests.c.subject_digest,
+            has_subject.label("has_subject"),
+        )
+        .join(manifests, manifests.c.id == tags.c.manifest_id)
+        .where(tags.c.repository_id == repository, tags.c.valid_until.is_(None))
+    )
+
+
+def _tag(row: Any) -> PresentTag:
+    image = TaggedImage(row.name, row.digest, Micros(row.set_at), is_referrer=bool(row.has_subject))
+    return PresentTag(ManifestId(row.manifest_id), image, row.subject_digest)
+
+
+def _chunks(wanted: Sequence[Any]) -> Iterable[Sequence[Any]]:
+    for start in range(0, len(wanted), _BATCH):
+        yield wanted[start : start + _BATCH]
