@@ -1,6 +1,7 @@
 """Connections that are opened only after the name is resolved and the address looked at, so that no name leads to a forbidden place.
 
-The connection goes to the very address that was checked; TLS and the Host header speak of the name.
+The connection goes to the very address that was checked; TLS and the Host header speak of the name (TLS of another, where the
+request's extension `sni_hostname` asks for it).
 """
 
 import asyncio
@@ -40,7 +41,7 @@ class CheckedTransport(httpx.AsyncBaseTransport):
         host, url = request.url.host, request.url
         addresses = await self._addresses(host, url.port or (443 if url.scheme == "https" else 80))
         transport = self._transport(host, url.port)
-        request.extensions = {**request.extensions, "sni_hostname": host}
+        request.extensions = {"sni_hostname": host, **request.extensions}
         for address in addresses[:-1]:
             request.url = url.copy_with(host=address)
             try:
