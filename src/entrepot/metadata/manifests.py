@@ -1,7 +1,7 @@
 """Manifest rows, what they refer to, and who refers to them."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -15,6 +15,7 @@ from entrepot.oci.digest import Digest
 from entrepot.oci.manifest import Manifest
 
 _BATCH = 400
+_MOST: Final = (1 << 63) - 1  # that a database counts to
 
 
 def find(conn: Connection, repository: RepositoryId, digest: str) -> StoredManifest | None:
@@ -85,7 +86,7 @@ def insert(
             subject_digest=None if subject is None else str(subject.digest),
             annotations=manifest.annotations,
             size=len(payload),
-            layers_size=min(manifest.layers_size, (1 << 63) - 1),
+            layers_size=min(_layers_size(conn, repository, manifest), _MOST),
             pushed_at=at,
             payload=payload,
         )
@@ -108,9 +109,59 @@ def insert(
     return ManifestId(number)
 
 
+def repositories_of(conn: Connection, numbers: Sequence[int]) -> dict[int, int]:
+    """The repository of each that is there still."""
+    found: dict[int, int] = {}
+    query = sa.select(manifests.c.id, manifests.c.repository_id)
+    for start in range(0, len(numbers), 500):
+        rows = conn.execute(query.where(manifests.c.id.in_(numbers[start : start + 500])))
+        found.update((row.id, row.repository_id) for row in rows)
+    return found
+
+
+def layers_sizes(conn: Connection, numbers: Collection[ManifestId]) -> dict[ManifestId, int]:
+    """Bytes of config and layers of each (of an index: of its manifests), as stated. A few."""
+    query = sa.select(manifests.c.id, manifests.c.layers_size)
+    rows = conn.execute(query.where(manifests.c.id.in_(sorted(set(numbers)))))
+    return {ManifestId(row.id): int(row.layers_size) for row in rows}
+
+
+def _layers_size(conn: Connection, repository: RepositoryId, manifest: Manifest) -> int:
+    """As stated; an index has what those of its manifests have that are there."""
+    listed = sorted({str(one.descriptor.digest) for one in manifest.manifests})
+    if not manifest.is_index or not listed:
+        return manifest.layers_size
+    total = 0
+    for start in range(0, len(listed), 500):
+        query = sa.select(sa.func.sum(manifests.c.layers_size)).where(
+            manifests.c.repository_id == repository,
+            manifests.c.digest.in_(listed[start : start + 500]),
+            manifests.c.deleted_at.is_(None),
+        )
+        total += int(conn.scalar(query) or 0)
+    return total
+
+
 def tombstone(conn: Connection, manifest: ManifestId, at: Micros) -> None:
     """Mark it deleted; undelete may bring it back until the collector takes the row."""
     conn.execute(sa.update(manifests).where(manifests.c.id == manifest).values(deleted_at=at))
+
+
+def referring(
+    conn: Connection, repository: RepositoryId, subject: str, *, limit: int
+) -> list[ManifestId]:
+    """Living manifests whose subject it is, in digest order."""
+    rows = conn.execute(
+        sa.select(manifests.c.id)
+        .where(
+            manifests.c.repository_id == repository,
+            manifests.c.subject_digest == subject,
+            manifests.c.deleted_at.is_(None),
+        )
+        .order_by(manifests.c.digest)
+        .limit(limit)
+    )
+    return [ManifestId(number) for (number,) in rows]
 
 
 def tagged_index_listing(conn: Connection, repository: RepositoryId, digest: str) -> str | None:

@@ -1,5 +1,6 @@
 """Versioned tags: a row says what the tag meant from when until when; the row without an end is the present."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -7,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from entrepot.metadata.database import Database, PageSelect
-from entrepot.metadata.schema import tags
+from entrepot.metadata.schema import manifests, tags
 from entrepot.model.ids import ManifestId, Micros, RepositoryId
 
 
@@ -33,12 +34,35 @@ _NAMES = PageSelect(
 
 def current(conn: Connection, repository: RepositoryId, name: str) -> ManifestId | None:
     """What the tag means now."""
-    number = conn.execute(
-        sa.select(tags.c.manifest_id).where(
-            tags.c.repository_id == repository, tags.c.name == name, tags.c.valid_until.is_(None)
-        )
-    ).scalar()
+    number = conn.execute(sa.select(tags.c.manifest_id).where(*_is(repository, name))).scalar()
     return None if number is None else ManifestId(number)
+
+
+def currents(
+    conn: Connection, repository: RepositoryId, names: Sequence[str]
+) -> dict[str, ManifestId]:
+    """What those of the tags (a few) that are there mean now."""
+    query = sa.select(tags.c.name, tags.c.manifest_id).where(
+        tags.c.repository_id == repository, tags.c.name.in_(names), tags.c.valid_until.is_(None)
+    )
+    return {name: ManifestId(number) for name, number in conn.execute(query.order_by(tags.c.name))}
+
+
+def names_of(conn: Connection, repository: RepositoryId, digest: str, *, limit: int) -> list[str]:
+    """Present tags that mean the manifest of that digest."""
+    query = (
+        sa.select(tags.c.name)
+        .join(manifests, manifests.c.id == tags.c.manifest_id)
+        .where(
+            manifests.c.repository_id == repository,
+            manifests.c.digest == digest,
+            manifests.c.deleted_at.is_(None),
+            tags.c.valid_until.is_(None),
+        )
+        .order_by(tags.c.name)
+        .limit(limit)
+    )
+    return list(conn.scalars(query))
 
 
 def set_tag(
@@ -50,9 +74,10 @@ def set_tag(
     at: Micros,
     actor: str,
 ) -> Moved:
-    """Let the tag mean the manifest from now on."""
+    """Let the tag mean the manifest from now on. Where it does already, the row only says that it was set again."""
     before = current(conn, repository, name)
     if before == manifest:
+        conn.execute(sa.update(tags).where(*_is(repository, name)).values(again_at=at))
         return Moved(before, changed=False)
     if before is not None:
         end(conn, repository, name, at)
@@ -69,11 +94,7 @@ def end(conn: Connection, repository: RepositoryId, name: str, at: Micros) -> Ma
     return _first(
         conn.execute(
             sa.update(tags)
-            .where(
-                tags.c.repository_id == repository,
-                tags.c.name == name,
-                tags.c.valid_until.is_(None),
-            )
+            .where(*_is(repository, name))
             .values(valid_until=at)
             .returning(tags.c.manifest_id)
         ).scalar()
@@ -105,6 +126,10 @@ async def names(db: Database, repository: RepositoryId, *, after: str, limit: in
     """Present tags in bytewise order, behind `after`."""
     rows = await db.page(_NAMES, {"repository": repository, "after": after, "limit": limit})
     return [cast(str, name) for (name,) in rows]
+
+
+def _is(repository: RepositoryId, name: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return tags.c.repository_id == repository, tags.c.name == name, tags.c.valid_until.is_(None)
 
 
 def _first(number: int | None) -> ManifestId | None:

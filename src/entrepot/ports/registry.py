@@ -5,14 +5,14 @@ RemoteUnavailable (no connection, silence, a 5xx, an answer that breaks the prot
 RemoteRefused (it says no) and AddressForbidden (the operator does) do not. No error and no log line holds the credentials.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 
 Network = IPv4Network | IPv6Network
-Content = Callable[[int], AsyncIterator[bytes]]
+Content = Callable[[int], AsyncGenerator[bytes, None]]
 """The bytes of a blob from an offset on, in pieces of at most 1 MiB. Called anew for every attempt."""
 
 

@@ -8,7 +8,7 @@ import asyncio
 import random
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from typing import Final
 
@@ -168,11 +168,12 @@ class Sending:
             left = end - start
             if not left:
                 return
-            async for piece in self.blob.content(start):
-                yield piece[:left]
-                left -= len(piece)
-                if left <= 0:
-                    return
+            async with aclosing(self.blob.content(start)) as content:
+                async for piece in content:
+                    yield piece[:left]
+                    left -= len(piece)
+                    if left <= 0:
+                        return
 
         return pieces
 

@@ -1,11 +1,11 @@
-"""Giving an image another name inside its instance: rows only, no byte moves.
+"""Giving an image another name inside the deployment: rows only, no byte moves.
 
-In another repository everything the image is made of (an index's manifests, their blobs) is linked there first. It is a push in all
-that follows from it: quotas, events, the collector's reviews.
+In another repository everything that belongs to the image (an index's manifests, their blobs, its signatures) is linked there first. It
+is a push in all that follows from it: quotas, events, the collector's reviews.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from entrepot.capabilities.content.linking import link_blob
 from entrepot.capabilities.content.place import Place, existing, for_push, settle
@@ -15,18 +15,17 @@ from entrepot.capabilities.content.pushing import (
     review_untagged,
     set_tags,
 )
+from entrepot.capabilities.content.whole import Part, Whole, whole_image
 from entrepot.capabilities.context import Context
 from entrepot.metadata import blobs, manifests, namespaces, tags
 from entrepot.metadata.database import Connection, now
 from entrepot.model.access import Caller, Permission
-from entrepot.model.content import Repository, StoredManifest
+from entrepot.model.content import Repository
 from entrepot.model.errors import ManifestUnknown, NameTaken, ReferencesUnknown, ValueInvalid
 from entrepot.model.ids import ManifestId, Micros
+from entrepot.model.syncing import Outcome
 from entrepot.oci.digest import Digest
-from entrepot.oci.manifest import Manifest, parse
-
-MAX_MANIFESTS: Final = 1000  # of one image
-_MAX_DEPTH: Final = 4  # indexes in indexes
+from entrepot.oci.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +40,15 @@ class DuplicateImage:
 
 
 @dataclass(frozen=True, slots=True)
-class _Copy:
-    """Where it comes from and goes to, in one transaction."""
+class CopyTag:
+    """In one transaction: a tag from one repository to another of the deployment, which the caller was seen to may."""
 
-    ctx: Context
-    conn: Connection
     source: Repository
+    tag: str
     target: Repository
+    target_tag: str
+    replace: bool
+    reason: str = ""  # is told with the event
 
 
 async def duplicate_image(ctx: Context, caller: Caller, command: DuplicateImage) -> None:
@@ -59,84 +60,108 @@ async def duplicate_image(ctx: Context, caller: Caller, command: DuplicateImage)
 
     def write(conn: Connection) -> None:
         source = settle(conn, origin, caller)
-        found = _tagged(conn, source, command.tag)
+        whole = whole_image(conn, source.id, command.tag)
         target = settle(conn, goal, caller)
-        number = found.id
-        if target.id != source.id:
-            copy = _Copy(ctx, conn, source, target)
-            number = _bring(copy, found, depth=0, seen={})
-        _check_target(conn, target, number, command)
-        moved = set_tags(conn, target, caller, number=number, names=(command.target_tag,))
-        untagged_after = ctx.settings.gc.untagged_after
-        if untagged_after is not None:
-            review_untagged(conn, moved, untagged_after.seconds)
-        namespaces.touch_repository(conn, target.id, Micros(now(conn)))
-        note_push(
-            conn,
-            target,
-            caller,
-            digest=Digest.parse(found.digest),
-            manifest=_read(found),
-            names=(command.target_tag,),
-        )
+        copy = CopyTag(source, command.tag, target, command.target_tag, replace=command.replace)
+        if _outcome(conn, copy, whole) is Outcome.EXISTED:
+            raise NameTaken(f"{target.full_name}:{command.target_tag}"[:300])
+        _put(ctx, conn, caller, copy=copy, whole=whole)
 
     await ctx.db.write(write)
 
 
-def _tagged(conn: Connection, source: Repository, tag: str) -> StoredManifest:
-    number = tags.current(conn, source.id, tag)
-    found = None if number is None else manifests.get(conn, number)
-    if found is None:
-        raise ManifestUnknown(tag[:300])
-    return found
+def copy_tag(ctx: Context, conn: Connection, caller: Caller, copy: CopyTag) -> Outcome:
+    """In a transaction: do it, unless all of it is there. Raises ManifestUnknown, QuotaExceeded, ReferencesUnknown, ValueInvalid."""
+    whole = whole_image(conn, copy.source.id, copy.tag)
+    outcome = _outcome(conn, copy, whole)
+    if outcome is Outcome.COPIED:
+        _put(ctx, conn, caller, copy=copy, whole=whole)
+    return outcome
 
 
-def _check_target(
-    conn: Connection, target: Repository, number: ManifestId, command: DuplicateImage
+def _outcome(conn: Connection, copy: CopyTag, whole: Whole) -> Outcome:
+    """What copying will come to."""
+    target = copy.target.id
+    before = tags.current(conn, target, copy.target_tag)
+    same = manifests.find_id(conn, target, whole.root.digest)
+    if before is None or before != same:
+        return Outcome.COPIED if before is None or copy.replace else Outcome.EXISTED
+    present = manifests.living(conn, target, [part.digest for part in whole.parts])
+    held = tags.currents(conn, target, [name for name, _ in whole.tags])
+    is_signed = all(
+        name in held and (not copy.replace or held[name] == manifests.find_id(conn, target, digest))
+        for name, digest in whole.tags
+    )
+    is_whole = len(present) == len(whole.parts) and is_signed
+    return Outcome.UNCHANGED if is_whole else Outcome.COPIED
+
+
+def _put(ctx: Context, conn: Connection, caller: Caller, *, copy: CopyTag, whole: Whole) -> None:
+    numbers = {part.digest: part.id for part in whole.parts}
+    if copy.target.id != copy.source.id:
+        numbers = {part.digest: _bring(ctx, conn, copy, part) for part in whole.parts}
+        _tag_signatures(conn, caller, copy=copy, whole=whole, numbers=numbers)
+    root = whole.root
+    names = (copy.target_tag,)
+    moved = set_tags(conn, copy.target, caller, number=numbers[root.digest], names=names)
+    untagged_after = ctx.settings.gc.untagged_after
+    if untagged_after is not None:
+        review_untagged(conn, moved, untagged_after.seconds)
+    namespaces.touch_repository(conn, copy.target.id, Micros(now(conn)))
+    note_push(
+        conn,
+        copy.target,
+        caller,
+        digest=Digest.parse(root.digest),
+        manifest=root.manifest,
+        names=names,
+        reason=copy.reason,
+    )
+
+
+def _tag_signatures(
+    conn: Connection,
+    caller: Caller,
+    *,
+    copy: CopyTag,
+    whole: Whole,
+    numbers: dict[str, ManifestId],
 ) -> None:
-    before = tags.current(conn, target.id, command.target_tag)
-    if before not in (None, number) and not command.replace:
-        raise NameTaken(f"{target.full_name}:{command.target_tag}"[:300])
+    """The tags that signers made: those that are there stay, unless tags are to be replaced."""
+    present = tags.currents(conn, copy.target.id, [name for name, _ in whole.tags])
+    for name, digest in whole.tags:
+        if name not in present or copy.replace:
+            set_tags(conn, copy.target, caller, number=numbers[digest], names=(name,))
 
 
-def _bring(
-    copy: _Copy, found: StoredManifest, *, depth: int, seen: dict[str, ManifestId]
-) -> ManifestId:
-    """The manifest in the target repository, with all it is made of."""
-    if found.digest in seen:
-        return seen[found.digest]
-    if len(seen) >= MAX_MANIFESTS or depth > _MAX_DEPTH:
-        raise ValueInvalid("source", f"an image has at most {MAX_MANIFESTS} manifests")
-    manifest = _read(found)
-    for child in manifest.manifests:
-        inner = manifests.find(copy.conn, copy.source.id, str(child.descriptor.digest))
-        if inner is not None:  # else it was not there either: a sparse index stays one
-            _bring(copy, inner, depth=depth + 1, seen=seen)
-    present = manifests.find_id(copy.conn, copy.target.id, found.digest)
-    if present is None:
-        _link_blobs(copy, manifest)
-        present = insert_manifest(
-            copy.conn,
-            copy.target,
-            Digest.parse(found.digest),
-            manifest=manifest,
-            payload=found.payload,
-        )
-    seen[found.digest] = present
-    return present
+def _bring(ctx: Context, conn: Connection, copy: CopyTag, part: Part) -> ManifestId:
+    """The manifest in the target repository, with its blobs."""
+    present = manifests.find_id(conn, copy.target.id, part.digest)
+    if present is not None:
+        return present
+    found = manifests.get(conn, part.id)
+    if found is None:
+        raise ManifestUnknown(part.digest)
+    _link_blobs(ctx, conn, copy, part.manifest)
+    return insert_manifest(
+        conn,
+        copy.target,
+        Digest.parse(part.digest),
+        manifest=part.manifest,
+        payload=found.payload,
+    )
 
 
-def _link_blobs(copy: _Copy, manifest: Manifest) -> None:
-    delay = copy.ctx.settings.gc.delay.seconds
-    for reference in manifest.blobs:
-        if reference.descriptor.foreign:
-            continue
-        digest = str(reference.descriptor.digest)
-        blob = blobs.find_linked(copy.conn, copy.source.id, digest)
+def _link_blobs(ctx: Context, conn: Connection, copy: CopyTag, manifest: Manifest) -> None:
+    delay = ctx.settings.gc.delay.seconds
+    for digest in blob_digests(manifest):
+        blob = blobs.find_linked(conn, copy.source.id, digest)
         if blob is None:
             raise ReferencesUnknown((digest,))
-        link_blob(copy.conn, copy.target, blob, delay_seconds=delay)
+        link_blob(conn, copy.target, blob, delay_seconds=delay)
 
 
-def _read(found: StoredManifest) -> Manifest:
-    return parse(found.media_type, found.payload)
+def blob_digests(manifest: Manifest) -> Sequence[str]:
+    """Its config and layers, each once, without those whose bytes stay elsewhere."""
+    wanted = (r.descriptor for r in manifest.blobs if not r.descriptor.foreign)
+    return list(dict.fromkeys(str(one.digest) for one in wanted))

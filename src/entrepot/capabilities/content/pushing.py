@@ -6,11 +6,11 @@ Everything a manifest needs must already be linked to the repository: knowing a 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from entrepot.capabilities.content.linking import count_bytes
+from entrepot.capabilities.content.linking import count_bytes, count_tags
 from entrepot.capabilities.content.place import Place, Target, for_push, note, settle
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.instances import quotas
-from entrepot.metadata import blobs, counters, manifests, namespaces, reviews, tags
+from entrepot.metadata import blobs, manifests, namespaces, reviews, tags
 from entrepot.metadata.database import Connection, now
 from entrepot.metadata.reviews import ReviewKind
 from entrepot.model.access import Caller
@@ -154,14 +154,17 @@ def set_tags(
 ) -> list[ManifestId]:
     """Point the tags at the manifest; the manifests that lost one."""
     at = Micros(now(conn))
-    lost: list[ManifestId] = []
+    gained, lost = list[ManifestId](), list[ManifestId]()
     for name in names:
         moved = tags.set_tag(conn, repository.id, name, manifest=number, at=at, actor=caller.name)
         if moved.changed and moved.before is None:
-            quotas.admit_tag(conn, repository)
-            counters.add(conn, "repository", repository.id, "tags", 1)
-        elif moved.changed and moved.before is not None:
+            quotas.admit_tag(conn, repository, others=len(gained) - len(lost))
+        if moved.changed:
+            gained.append(number)
+        if moved.changed and moved.before is not None:
             lost.append(moved.before)
+    if gained:
+        count_tags(conn, repository, gained=gained, lost=lost)
     return lost
 
 
@@ -185,9 +188,12 @@ def note_push(
     digest: Digest,
     manifest: Manifest,
     names: Sequence[str],
+    reason: str = "",
 ) -> None:
-    """In a transaction: the events of a push, one a tag."""
+    """In a transaction: the events of a push, one a tag. `reason`: why, where it was not a client's push."""
     details: dict[str, object] = {"media_type": manifest.media_type}
+    if reason:
+        details["reason"] = reason
     if manifest.artifact_type is not None:
         details["artifact_type"] = manifest.artifact_type
     for name in names or (None,):
