@@ -544,6 +544,14 @@ tags = Table(  # versioned: a row says what the tag meant from `valid_from` unti
         sqlite_where=sa.text("valid_until IS NULL"),
         postgresql_where=sa.text("valid_until IS NULL"),
     ),
+    Index(  # present tags in the order in which they were pushed
+        "ix_tags_current_pushed",
+        "repository_id",
+        sa.text("coalesce(again_at, valid_from)"),
+        "name",
+        sqlite_where=sa.text("valid_until IS NULL"),
+        postgresql_where=sa.text("valid_until IS NULL"),
+    ),
     Index("ix_tags_manifest_id", "manifest_id", "valid_until"),
     Index(
         "ix_tags_past_name",
