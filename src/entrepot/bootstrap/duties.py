@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from entrepot.bootstrap.late import LateCluster
 from entrepot.capabilities.access import expiring, outdated
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.instances import deploying, domains, editions, entries, links, removing
@@ -18,10 +19,11 @@ from entrepot.capabilities.operations import (
 )
 from entrepot.capabilities.operations.fanout import Consumer, fanout_handler
 from entrepot.capabilities.operations.work import Handler, Watch
-from entrepot.capabilities.policies import retention_runs
+from entrepot.capabilities.policies import retention_runs, trigger_runs
 
 CONSUMERS: Sequence[Consumer] = (
     retention_runs.CONSUMER,
+    trigger_runs.CONSUMER,
 )  # of events: triggers, webhooks, replication join here
 
 
@@ -57,6 +59,7 @@ def make_duties(ctx: Context) -> Duties:
         entries.open_entry_handler(ctx),
         links.move_link_handler(ctx),
         domains.move_domain_handler(ctx),
+        trigger_runs.run_handler(ctx, LateCluster(ctx.settings)),
         retention_runs.START_HANDLER,
         retention_runs.run_handler(ctx),
     )

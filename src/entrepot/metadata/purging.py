@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from entrepot.metadata import counters
+from entrepot.metadata import counters, syncing
 from entrepot.metadata.collection import Holder, holder_of
 from entrepot.metadata.reviews import ReviewKind
 from entrepot.metadata.schema import (
@@ -22,6 +22,7 @@ from entrepot.metadata.schema import (
     upload_sessions,
 )
 from entrepot.metadata.schema import counters as counter_values
+from entrepot.metadata.triggers import forget_triggers
 from entrepot.model.ids import BlobId, ManifestId, Micros, RepositoryId
 
 _BATCH = 400
@@ -249,6 +250,8 @@ def has_uploads(conn: Connection, repository: RepositoryId) -> bool:
 def remove_repository(conn: Connection, repository: RepositoryId) -> None:
     """Remove the emptied row with what was granted on it and what was counted of it."""
     conn.execute(sa.delete(grants).where(grants.c.repository_id == repository))
+    forget_triggers(conn, repository)
+    syncing.forget_repository(conn, repository)
     conn.execute(sa.delete(repositories).where(repositories.c.id == repository))
     counters.forget(conn, "repository", repository)
 

@@ -79,7 +79,7 @@ class _Status(_Camel, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class KubernetesCluster:
-    """See `ports.cluster.ClusterPort`. Each call has a connection of its own."""
+    """See `ports.cluster.ClusterApi`. Each call has a connection of its own."""
 
     forbidden: tuple[IPv4Network | IPv6Network, ...]
     connect_seconds: float

@@ -36,6 +36,17 @@ class CheckedPair:
 
 def check_pair(chain: str, key: str) -> CheckedPair:
     """Read and check both; some milliseconds of computing. Raises CertificateInvalid, saying nothing of the key's content."""
+    pair, leaf = _check(chain, key)
+    ends_at = Micros(int(leaf.not_valid_after_utc.timestamp()) * 1_000_000)
+    return CheckedPair(pair, _hosts(leaf), ends_at)
+
+
+def check_client_pair(chain: str, key: str) -> Pair:
+    """Likewise of a pair that a client shows, which is for no host. Raises CertificateInvalid."""
+    return _check(chain, key)[0]
+
+
+def _check(chain: str, key: str) -> tuple[Pair, x509.Certificate]:
     certificates = _read_chain(chain)
     secret = _read_key(key)
     leaf = certificates[0]
@@ -45,14 +56,11 @@ def check_pair(chain: str, key: str) -> CheckedPair:
         raise CertificateInvalid(f"it ended at {leaf.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}")
     pem = serialization.Encoding.PEM
     form, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    return CheckedPair(
-        Pair(
-            "".join(one.public_bytes(pem).decode() for one in certificates),
-            secret.private_bytes(pem, form, plain).decode(),
-        ),
-        _hosts(leaf),
-        Micros(int(leaf.not_valid_after_utc.timestamp()) * 1_000_000),
+    pair = Pair(
+        "".join(one.public_bytes(pem).decode() for one in certificates),
+        secret.private_bytes(pem, form, plain).decode(),
     )
+    return pair, leaf
 
 
 def _read_chain(text: str) -> Sequence[x509.Certificate]:
