@@ -103,7 +103,7 @@ def living_repositories(
 
 
 def _set_at() -> sa.ColumnElement[Any]:
-    return sa.func.coalesce(tags.c.again_at, tags.c.valid_from)
+    return tags.c.pushed_at
 
 
 def _present(repository: RepositoryId) -> sa.Select[Any]:

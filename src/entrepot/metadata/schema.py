@@ -527,7 +527,7 @@ tags = Table(  # versioned: a row says what the tag meant from `valid_from` unti
     _at("valid_from"),
     _at("valid_until", nullable=True),  # NULL: now
     Column("set_by", sa.Text, nullable=False),
-    _at("again_at", nullable=True),  # when the same was last pushed again; NULL: never
+    _at("pushed_at"),  # when this was last pushed under it: , or later
     Index(
         "ix_tags_current",
         "repository_id",
@@ -547,7 +547,7 @@ tags = Table(  # versioned: a row says what the tag meant from `valid_from` unti
     Index(  # present tags in the order in which they were pushed
         "ix_tags_current_pushed",
         "repository_id",
-        sa.text("coalesce(again_at, valid_from)"),
+        "pushed_at",
         "name",
         sqlite_where=sa.text("valid_until IS NULL"),
         postgresql_where=sa.text("valid_until IS NULL"),

@@ -77,13 +77,18 @@ def set_tag(
     """Let the tag mean the manifest from now on. Where it does already, the row only says that it was set again."""
     before = current(conn, repository, name)
     if before == manifest:
-        conn.execute(sa.update(tags).where(*_is(repository, name)).values(again_at=at))
+        conn.execute(sa.update(tags).where(*_is(repository, name)).values(pushed_at=at))
         return Moved(before, changed=False)
     if before is not None:
         end(conn, repository, name, at)
     conn.execute(
         sa.insert(tags).values(
-            repository_id=repository, name=name, manifest_id=manifest, valid_from=at, set_by=actor
+            repository_id=repository,
+            name=name,
+            manifest_id=manifest,
+            valid_from=at,
+            pushed_at=at,
+            set_by=actor,
         )
     )
     return Moved(before, changed=True)

@@ -1140,7 +1140,7 @@ def upgrade() -> None:
         sa.Column("valid_from", types.Micros(), nullable=False),
         sa.Column("valid_until", types.Micros(), nullable=True),
         sa.Column("set_by", sa.Text(), nullable=False),
-        sa.Column("again_at", types.Micros(), nullable=True),
+        sa.Column("pushed_at", types.Micros(), nullable=False),
         sa.ForeignKeyConstraint(
             ["manifest_id"], ["manifests.id"], name=op.f("fk_tags_manifest_id")
         ),
@@ -1153,6 +1153,13 @@ def upgrade() -> None:
         batch_op.create_index(
             "ix_tags_current",
             ["repository_id", "name", "manifest_id"],
+            unique=False,
+            sqlite_where=sa.text("valid_until IS NULL"),
+            postgresql_where=sa.text("valid_until IS NULL"),
+        )
+        batch_op.create_index(
+            "ix_tags_current_pushed",
+            ["repository_id", "pushed_at", "name"],
             unique=False,
             sqlite_where=sa.text("valid_until IS NULL"),
             postgresql_where=sa.text("valid_until IS NULL"),
