@@ -119,9 +119,9 @@ def delete(source: Source, access_key_id: str, tenant_name: str) -> None:
 @click.option(
     "--keep",
     metavar="DURATION",
-    default="1h",
+    default="25h",
     show_default=True,
-    help="How long bearer tokens of the former keys stay valid; 0s ends them now.",
+    help="How long tokens of the former keys stay valid (the identity service's last a day); 0s ends them now.",
 )
 @click.pass_obj
 def rotate_signing(source: Source, keep: str) -> None:

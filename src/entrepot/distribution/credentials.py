@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from entrepot.capabilities.access.bearer import KeyNotHere
+from entrepot.capabilities.access.jws import KeyNotHere
 from entrepot.capabilities.access.login import authenticate_basic
 from entrepot.capabilities.context import Context
 from entrepot.http.basic import read_pair

@@ -1,15 +1,15 @@
 """Access keys: what signs API requests. Their secrets are kept sealed, because signatures are checked with them."""
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from entrepot.metadata.access import USER_COLUMNS, UserStanding
+from entrepot.metadata.access import USER_COLUMNS, UserStanding, standing_of_user
 from entrepot.metadata.database import now
 from entrepot.metadata.schema import access_keys, epochs, tenants, users
-from entrepot.model.access import Role
 from entrepot.model.identities import UserKey
 from entrepot.model.ids import Micros, TenantId, UserId
 
@@ -53,22 +53,14 @@ def presented() -> sa.Select[Any]:
 def presented_of(row: Any) -> PresentedKey:
     """The record of a row of `presented`."""
     number, sealed, token, enabled, expires_at, epoch, *standing = row
-    user, tenant, name, role, is_active, is_root, credential_version = standing
+    names = (column.key for column in USER_COLUMNS)
     return PresentedKey(
         key=number,
         secret_sealed=bytes(sealed),
         session_token_sha256=None if token is None else bytes(token),
         enabled=bool(enabled),
         expires_at=None if expires_at is None else Micros(expires_at),
-        user=UserStanding(
-            user=UserId(user),
-            tenant=TenantId(tenant),
-            name=name,
-            role=Role(role),
-            is_active=bool(is_active),
-            is_root_tenant=bool(is_root),
-            credential_version=credential_version,
-        ),
+        user=standing_of_user(SimpleNamespace(**dict(zip(names, standing, strict=True)))),
         epoch=int(epoch),
     )
 
@@ -137,6 +129,15 @@ def list_keys(conn: Connection, user: UserId) -> list[UserKey]:
         .order_by(access_keys.c.id)
     )
     return [_key_of(row) for row in conn.execute(query)]
+
+
+def key_of_row(conn: Connection, key: int) -> UserKey | None:
+    """The living key of that row id."""
+    query = sa.select(access_keys).where(
+        access_keys.c.id == key, access_keys.c.deleted_at.is_(None)
+    )
+    row = conn.execute(query).first()
+    return None if row is None else _key_of(row)
 
 
 def count_lasting_keys(conn: Connection, user: UserId) -> int:

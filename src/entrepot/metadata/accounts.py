@@ -93,6 +93,20 @@ def find_user_by_uin(conn: Connection, uin: str) -> tuple[UserStanding, str | No
     return _user(conn, users.c.uin == uin)
 
 
+def find_user_by_public_id(
+    conn: Connection, public_id: str
+) -> tuple[UserStanding, str | None] | None:
+    """The living user of that public id, with the password's hash."""
+    return _user(conn, users.c.public_id == public_id)
+
+
+def find_user_of(
+    conn: Connection, tenant: str, name: str
+) -> tuple[UserStanding, str | None] | None:
+    """The living user of that name in the tenant of that public id, with the password's hash."""
+    return _user(conn, tenants.c.public_id == tenant, users.c.name == name)
+
+
 def _user(
     conn: Connection, *conditions: sa.ColumnElement[bool]
 ) -> tuple[UserStanding, str | None] | None:
@@ -247,6 +261,18 @@ def update(conn: Connection, account: AccountId, **values: Any) -> None:
     conn.execute(sa.update(accounts).where(accounts.c.id == account).values(**values))
 
 
+def end_logins(conn: Connection, user: UserId, *, key: str | None = None) -> None:
+    """End the user's logins, or only those named after the access key of that id."""
+    query = sa.select(accounts.c.id, accounts.c.username).where(
+        accounts.c.user_id == user,
+        accounts.c.kind == AccountKind.LOGIN.value,
+        accounts.c.deleted_at.is_(None),
+    )
+    found = conn.execute(query).all()
+    ended = [r.id for r in found if key is None or r.username.rpartition("@")[2] == key]
+    conn.execute(sa.update(accounts).where(accounts.c.id.in_(ended)).values(deleted_at=now(conn)))
+
+
 def replace_permissions(
     conn: Connection,
     account: AccountId,
@@ -288,11 +314,11 @@ def uin_of(conn: Connection, tenant: TenantId) -> str | None:
 
 
 def list_ended(conn: Connection, before: Micros, *, limit: int = 1000) -> list[AccountId]:
-    """Living temporary tokens that expired before that moment, for housekeeping."""
+    """Living temporary tokens and logins that expired before that moment, for housekeeping."""
     query = (
         sa.select(accounts.c.id)
         .where(
-            accounts.c.kind == AccountKind.TEMPORARY.value,
+            accounts.c.kind.in_((AccountKind.TEMPORARY.value, AccountKind.LOGIN.value)),
             accounts.c.deleted_at.is_(None),
             accounts.c.expires_at < before,
         )

@@ -1,5 +1,6 @@
 """Users and groups of a tenant."""
 
+from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
@@ -62,6 +63,15 @@ def find_user(conn: Connection, tenant: TenantId, name: str) -> User | None:
 def get_user(conn: Connection, user: UserId) -> User | None:
     """The living user of that id."""
     query = sa.select(users).where(users.c.id == user, users.c.deleted_at.is_(None))
+    row = conn.execute(query).first()
+    return None if row is None else _user_of(row)
+
+
+def find_user_by_public_id(conn: Connection, tenant: TenantId, public_id: str) -> User | None:
+    """The tenant's living user of that public id."""
+    query = sa.select(users).where(
+        users.c.tenant_id == tenant, users.c.public_id == public_id, users.c.deleted_at.is_(None)
+    )
     row = conn.execute(query).first()
     return None if row is None else _user_of(row)
 
@@ -223,3 +233,13 @@ def _group_of(row: Any) -> Group:
         name=row.name,
         created_at=Micros(row.created_at),
     )
+
+
+def names_of_users(conn: Connection, numbers: Collection[UserId]) -> dict[UserId, str]:
+    """Names of users, also deleted ones."""
+    found: dict[UserId, str] = {}
+    ids = sorted(numbers)
+    for start in range(0, len(ids), 400):
+        query = sa.select(users.c.id, users.c.name).where(users.c.id.in_(ids[start : start + 400]))
+        found.update({UserId(row.id): str(row.name) for row in conn.execute(query)})
+    return found

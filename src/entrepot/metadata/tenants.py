@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from entrepot.metadata.clusters import tombstone_clusters
 from entrepot.metadata.database import now
 from entrepot.metadata.schema import (
     access_keys,
@@ -15,9 +16,11 @@ from entrepot.metadata.schema import (
     groups,
     namespaces,
     policies,
+    policy_attachments,
     projects,
     regions,
     repositories,
+    shares,
     tenants,
     users,
 )
@@ -120,9 +123,12 @@ def tombstone_tenant(conn: Connection, tenant: TenantId, at: Micros) -> None:
     """Mark it deleted with its users, groups, policies, keys and accounts; its namespaces and instances are the caller's."""
     its_users = sa.select(users.c.id).where(users.c.tenant_id == tenant)
     conn.execute(sa.delete(grants).where(grants.c.user_id.in_(its_users)))
+    for table in (shares, policy_attachments):  # what it received, and what capped it
+        conn.execute(sa.delete(table).where(table.c.tenant_id == tenant))
     _end(conn, access_keys, access_keys.c.user_id.in_(its_users), at)
     for table in (accounts, policies, groups, users):
         _end(conn, table, table.c.tenant_id == tenant, at)
+    tombstone_clusters(conn, tenant)
     _end(conn, tenants, tenants.c.id == tenant, at)
 
 
@@ -196,6 +202,21 @@ def insert_project(conn: Connection, tenant: TenantId, region: Region) -> Projec
         )
     )
     return project
+
+
+def insert_projects(conn: Connection, region: Region) -> int:
+    """A project in a new region for each living tenant; how many."""
+    query = sa.select(tenants.c.id).where(tenants.c.deleted_at.is_(None))
+    living = list(conn.execute(query).scalars())
+    for tenant in living:
+        insert_project(conn, TenantId(tenant), region)
+    return len(living)
+
+
+def find_project(conn: Connection, tenant: TenantId, public_id: str) -> Project | None:
+    """The tenant's project of that id."""
+    found = (one for one in list_projects(conn, tenant) if one.public_id == public_id)
+    return next(found, None)
 
 
 def list_projects(conn: Connection, tenant: TenantId) -> list[Project]:

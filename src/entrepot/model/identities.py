@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from entrepot.model.access import Level, Role
-from entrepot.model.errors import Unauthenticated, Unknown
+from entrepot.model.errors import Conflict, InvalidInput, Unauthenticated, Unknown
 from entrepot.model.ids import (
     GroupId,
     Micros,
@@ -107,6 +107,7 @@ class Grant:
     repository: RepositoryId | None
     path: str
     level: Level
+    user_public_id: str
 
 
 @dataclass(eq=False)
@@ -119,6 +120,34 @@ class PolicyUnknown(Unknown):
 @dataclass(eq=False)
 class GrantUnknown(Unknown):
     """The user has no such grant."""
+
+    name: str
+
+
+@dataclass(eq=False)
+class GrantTaken(Conflict):
+    """The user has a grant there already, or is named twice."""
+
+    name: str
+
+
+@dataclass(eq=False)
+class UserMisnamed(InvalidInput):
+    """The user of that id has another name."""
+
+    name: str
+
+
+@dataclass(eq=False)
+class OwnGrant(InvalidInput):
+    """Nobody changes their own grant on a repository."""
+
+    name: str
+
+
+@dataclass(eq=False)
+class ProjectUnknown(Unknown):
+    """The tenant has no such project."""
 
     name: str
 
@@ -156,6 +185,16 @@ class SignatureWrong(Unauthenticated):
 @dataclass(eq=False)
 class RequestReplayed(Unauthenticated):
     """A request with that number was accepted before."""
+
+
+@dataclass(eq=False)
+class CredentialsMissing(Unauthenticated):
+    """The request has neither a signature nor a token."""
+
+
+@dataclass(eq=False)
+class IdentityTokenRefused(Unauthenticated):
+    """The token of the identity service is none of ours, or over, or its user is."""
 
 
 # -- where ------------------------------------------------------------------------------------------------------------

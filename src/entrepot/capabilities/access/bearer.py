@@ -1,7 +1,6 @@
 """Bearer tokens of `/service/token`: signed with our key, for one instance, minutes long (RFC 7519, RFC 8037).
 
-A token says who logged in and with what, which rights were found, and at which epoch. The key is looked up among ours by `kid`;
-nothing else in a token's header counts, and a header with anything else in it is refused.
+A token says who logged in and with what, which rights were found, and at which epoch.
 """
 
 import hashlib
@@ -11,10 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-import jwt
 import msgspec
-from jwt.types import Options
 
+from entrepot.capabilities.access import jws
 from entrepot.capabilities.access.callers import (
     SCOPE_ACTIONS,
     Credential,
@@ -23,29 +21,15 @@ from entrepot.capabilities.access.callers import (
     RepositoryScope,
     TokenCaller,
 )
-from entrepot.capabilities.access.signing import ALGORITHM, KeyRing
+from entrepot.capabilities.access.jws import MAX_TOKEN
+from entrepot.capabilities.access.signing import KeyRing
 from entrepot.model.errors import Unauthenticated, ValueInvalid
 from entrepot.model.ids import AccountId, InstanceId, Micros, RepositoryId, TenantId, UserId
 
-MAX_TOKEN: Final = 8 * 1024
 ISSUER: Final = "entrepot"
+KIND: Final = "JWT"  # the header's `typ`
 _LEEWAY_SECONDS: Final = 10  # of `nbf` and `iat` only: clocks of replicas differ a little
 _CACHED: Final = 4096
-_HEADER: Final = frozenset({"alg", "typ", "kid"})
-# Claims are checked below, against the moment and instance we are given; the library checks the signature.
-_SIGNATURE_ONLY: Final[Options] = {
-    "verify_exp": False,
-    "verify_nbf": False,
-    "verify_iat": False,
-    "verify_aud": False,
-    "verify_iss": False,
-    "verify_sub": False,
-    "verify_jti": False,
-}
-
-
-class KeyNotHere(Unauthenticated):
-    """The token names a signing key this process has not read; it may be newer than our last reading."""
 
 
 class Access(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -104,12 +88,7 @@ def sign(
         tenant=caller.tenant,
         access=list(access),
     )
-    token = jwt.encode(
-        msgspec.to_builtins(claims),
-        ring.signing.private,
-        algorithm=ALGORITHM,
-        headers={"kid": ring.signing.id},
-    )
+    token = jws.sign(ring, msgspec.to_builtins(claims), kind=KIND)
     if len(token) > MAX_TOKEN:
         raise ValueInvalid("scope", "too many or too long scopes for one token")
     return token
@@ -151,21 +130,11 @@ class Verifier:
         return caller
 
     def _read(self, token: str, now: Micros) -> TokenCaller:
+        payload = jws.claims_of(self.ring, token, now, kind=KIND)
         try:
-            header = jwt.get_unverified_header(token)
-        except (jwt.PyJWTError, RecursionError) as error:
-            raise Unauthenticated("no token of ours") from error
-        kid = header.get("kid")
-        if header.get("alg") != ALGORITHM or not _HEADER.issuperset(header) or type(kid) is not str:
-            raise Unauthenticated("no token of ours")
-        key = self.ring.public(kid, now)
-        if key is None:
-            raise KeyNotHere("signed with a key that is not here")
-        try:
-            payload = jwt.decode(token, key, algorithms=[ALGORITHM], options=_SIGNATURE_ONLY)
             claims = msgspec.convert(payload, _Claims)
             caller = _caller(claims)
-        except (jwt.PyJWTError, msgspec.ValidationError, ValueError) as error:
+        except (msgspec.ValidationError, ValueError) as error:
             raise Unauthenticated("no token of ours") from error
         latest = now // 1_000_000 + _LEEWAY_SECONDS
         if claims.iss != ISSUER or claims.nbf > latest or claims.iat > latest:

@@ -1,4 +1,4 @@
-"""Housekeeping of accounts: temporary tokens that are over leave the lists. They stopped counting the moment they expired."""
+"""Housekeeping of accounts: temporary tokens and logins that are over leave the lists. They stopped counting the moment they expired."""
 
 from entrepot.capabilities.operations.work import Handler, JobContext, Summary, Watch
 from entrepot.metadata import accounts

@@ -6,13 +6,13 @@ A refresh token is opaque: sealed, for one instance, and looked at again with ev
 import base64
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 from msgspec.structs import replace
 
-from entrepot.capabilities.access import bearer
+from entrepot.capabilities.access import bearer, jws
 from entrepot.capabilities.access.bearer import Access, Lifetime
 from entrepot.capabilities.access.callers import (
     SCOPE_ACTIONS,
@@ -21,7 +21,8 @@ from entrepot.capabilities.access.callers import (
     LoggedIn,
 )
 from entrepot.capabilities.access.evaluator import Rights, decide
-from entrepot.capabilities.access.rights import of_namespace, of_repository
+from entrepot.capabilities.access.loading import is_settled
+from entrepot.capabilities.access.rights import judged, of_namespace, of_repository
 from entrepot.capabilities.access.sealing import SealBroken
 from entrepot.capabilities.access.state import AccessState
 from entrepot.metadata import access as standings
@@ -86,7 +87,7 @@ async def authenticate_refresh(
     """The caller of a refresh token; whether the credential still counts is seen when rights are loaded. Raises Unauthenticated."""
     prefix, encoded = refresh_token[: len(_REFRESH_PREFIX)], refresh_token[len(_REFRESH_PREFIX) :]
     try:
-        if prefix != _REFRESH_PREFIX or len(encoded) > bearer.MAX_TOKEN:
+        if prefix != _REFRESH_PREFIX or len(encoded) > jws.MAX_TOKEN:
             raise ValueError("no refresh token")
         sealed = base64.urlsafe_b64decode(encoded)
         opened = access.sealer.open(sealed, _refresh_context(instance.id))
@@ -115,7 +116,7 @@ async def issue_token(
 ) -> Issued:
     """A token with the allowed part of what was asked, be it nothing. Raises Unauthenticated where the credential has ended, ValueInvalid."""
 
-    def find(conn: Connection) -> tuple[LoggedIn, list[Access]]:
+    def find(conn: Connection) -> tuple[LoggedIn, _Granted]:
         rights = access.judge.rights(conn, caller, Resource(None, instance.id))
         if not rights.is_active:
             raise Unauthenticated("the credential is no longer valid")
@@ -124,8 +125,10 @@ async def issue_token(
 
     known, granted = await access.db.read(find)
     now = Micros(time.time_ns() // 1000)
-    lifetime = Lifetime(now, access.token_seconds)
-    token = bearer.sign(access.ring, known, instance=instance.id, access=granted, lifetime=lifetime)
+    lifetime = Lifetime(now, _seconds(access, now, granted.until))
+    token = bearer.sign(
+        access.ring, known, instance=instance.id, access=granted.access, lifetime=lifetime
+    )
     wants_refresh = asked.wants_refresh and not caller.is_anonymous
     return Issued(
         token=token,
@@ -162,22 +165,44 @@ def _as_logged_in(conn: Connection, caller: Caller) -> LoggedIn:
     )
 
 
+@dataclass(slots=True)
+class _Granted:
+    """What a token lets through. `until`: when the first of it ends by itself, None: never."""
+
+    access: list[Access] = field(default_factory=list)
+    until: Micros | None = None
+
+    def ends(self, until: Micros | None) -> None:
+        """Note that some of it ends then."""
+        self.until = min((end for end in (self.until, until) if end is not None), default=None)
+
+
+def _seconds(access: AccessState, now: Micros, until: Micros | None) -> int:
+    """How long a token lasts: never longer than what it was given for."""
+    if until is None:
+        return access.token_seconds
+    return max(min(access.token_seconds, until // 1_000_000 - now // 1_000_000), 1)
+
+
 def _granted(
     conn: Connection, rights: Rights, *, instance: InstanceId, scopes: Sequence[Scope]
-) -> list[Access]:
-    granted: list[Access] = []
+) -> _Granted:
+    granted = _Granted()
     for scope in _merged(scopes):
         if scope.type == "registry" and scope.name == "catalog":
             whole = Resource(tenant=None, instance=instance)
             if decide(rights, Permission.CATALOG, whole).allowed:
-                granted.append(Access("registry", "catalog", ["*"]))
+                granted.access.append(Access("registry", "catalog", ["*"]))
             continue
         resource = _find(conn, instance, scope.name) if scope.type == "repository" else None
         if resource is None:
             continue
-        actions = [a for a in _GRANTABLE if _asks(scope, a) and _may(rights, a, resource)]
+        wanted = [action for action in _GRANTABLE if _asks(scope, action)]
+        actions = [a for a in wanted if _may(conn, rights, a, resource=resource, into=granted)]
         if actions:
-            granted.append(Access("repository", scope.name, actions, resource.repository))
+            # Without the repository's id each use of the token is judged anew.
+            number = resource.repository if is_settled(rights) else None
+            granted.access.append(Access("repository", scope.name, actions, number))
     return granted
 
 
@@ -194,12 +219,19 @@ def _asks(scope: Scope, action: str) -> bool:
     return action in scope.actions or "*" in scope.actions
 
 
-def _may(rights: Rights, action: str, resource: Resource) -> bool:
+def _may(
+    conn: Connection, rights: Rights, action: str, *, resource: Resource, into: _Granted
+) -> bool:
     """Making a repository is part of a push only where there is none yet."""
     needed = SCOPE_ACTIONS[action]
     if resource.repository is not None:
         needed -= {Permission.REPOSITORY_CREATE}
-    return all(decide(rights, permission, resource).allowed for permission in needed)
+    decisions = [judged(conn, rights, permission, resource) for permission in needed]
+    if not all(decision.allowed for decision in decisions):
+        return False
+    for decision in decisions:
+        into.ends(decision.until)
+    return True
 
 
 def _find(conn: Connection, instance: InstanceId, full_name: str) -> Resource | None:

@@ -5,6 +5,7 @@ Every failure looks the same and takes as long as a wrong password.
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,11 +27,12 @@ from entrepot.metadata.audit import AuditEntry, Outcome
 from entrepot.metadata.database import Connection, now
 from entrepot.model.access import AccountKind
 from entrepot.model.errors import Unauthenticated, Unavailable
-from entrepot.model.ids import Micros
+from entrepot.model.ids import InstanceId, Micros
 from entrepot.model.tenancy import Instance
 
 MAX_USERNAME: Final = 512  # bytes
 MAX_PASSWORD: Final = 1024  # characters
+_NOWHERE: Final = InstanceId(0)
 _REASON: Final = "wrong user name or password"
 
 log = structlog.get_logger(__name__)
@@ -56,6 +58,32 @@ class _Candidate:
     expires_at: Micros | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A user as APIs name them: by name in a tenant (name or public id), or by public id alone."""
+
+    user: str
+    tenant: str = ""
+    tenant_id: str = ""
+    user_id: str = ""
+
+    @property
+    def label(self) -> str:
+        """What failures are counted under: by names, as at Basic logins. No name has a colon, so nobody else has this label."""
+        if self.user_id:
+            return f"id:{self.user_id}"
+        return f"{self.tenant or f'id:{self.tenant_id}'}/{self.user}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where somebody logs in. `look_up`: who it would be."""
+
+    instance: InstanceId
+    name: str
+    look_up: Callable[[Connection, Attempt], _Candidate]
+
+
 async def authenticate_basic(
     access: AccessState,
     instance: Instance,
@@ -70,36 +98,51 @@ async def authenticate_basic(
     User names: `user` (root tenant), `tenant/user`, the user's account number; the tenant's account number with a token; `tcr$name`;
     `project@access-key`. `source` is the client's address. Raises Unauthenticated, RateLimited, RightsStale.
     """
+    place = _Place(
+        instance.id,
+        f"instance {instance.public_id}",
+        lambda conn, attempt: _look_up(conn, access.sealer, instance=instance, attempt=attempt),
+    )
+    return await _authenticate(access, place, Attempt(username, password, source, request_id))
+
+
+async def authenticate_password(
+    access: AccessState, person: Person, password: str, *, source: str, request_id: str = ""
+) -> LoggedIn:
+    """The user whose password it is, wherever they log in. Raises Unauthenticated, RateLimited, RightsStale."""
+    place = _Place(_NOWHERE, "deployment", lambda conn, _: _by_person(conn, person))
+    return await _authenticate(access, place, Attempt(person.label, password, source, request_id))
+
+
+async def _authenticate(access: AccessState, place: _Place, attempt: Attempt) -> LoggedIn:
+    source, username = attempt.source, attempt.username
     access.throttle.check(source, username)
-    found = access.remembered.find(instance.id, username, password)
+    found = access.remembered.find(place.instance, username, attempt.password)
     if found is None:
-        attempt = Attempt(username, password, source, request_id)
         # One at a time for each source and account: a client's parallel requests cost one hash, and guesses are counted exactly.
         async with access.turn(source, username):
             access.throttle.check(source, username)
-            found = access.remembered.find(instance.id, username, password)
+            found = access.remembered.find(place.instance, username, attempt.password)
             if found is None:
-                found = await _check(access, instance, attempt)
-    return found.at(source, request_id)
+                found = await _check(access, place, attempt)
+    return found.at(source, attempt.request_id)
 
 
-async def _check(access: AccessState, instance: Instance, attempt: Attempt) -> LoggedIn:
+async def _check(access: AccessState, place: _Place, attempt: Attempt) -> LoggedIn:
     candidate = _Candidate()
     if _can_be(attempt.username) and len(attempt.password) <= MAX_PASSWORD:
-        candidate = await access.db.read(
-            lambda conn: _look_up(conn, access.sealer, instance=instance, attempt=attempt)
-        )
+        candidate = await access.db.read(lambda conn: place.look_up(conn, attempt))
     good = candidate.is_proven
     if not good:
         good = await access.passwords.verify(candidate.stored, attempt.password)
     caller = candidate.caller
-    await _audit(access, instance, attempt=attempt, caller=caller, is_good=good)
+    await _audit(access, place, attempt=attempt, caller=caller, is_good=good)
     if caller is None or not good:
         access.throttle.failed(attempt.source, attempt.username)
         raise Unauthenticated(_REASON)
     access.throttle.succeeded(attempt.source, attempt.username)
     access.remembered.add(
-        instance.id,
+        place.instance,
         attempt.username,
         attempt.password,
         caller=caller,
@@ -201,6 +244,20 @@ def _by_password(conn: Connection, username: str, epoch: int) -> _Candidate:
         found = accounts.find_user(conn, None, username)
         if found is None and len(username) == 12 and username.isdecimal():
             found = accounts.find_user_by_uin(conn, username)
+    return _of_person(found, epoch)
+
+
+def _by_person(conn: Connection, person: Person) -> _Candidate:
+    if person.user_id:
+        found = accounts.find_user_by_public_id(conn, person.user_id)
+    elif person.tenant_id:
+        found = accounts.find_user_of(conn, person.tenant_id, person.user)
+    else:
+        found = accounts.find_user(conn, person.tenant, person.user)
+    return _of_person(found, epochs.current(conn))
+
+
+def _of_person(found: tuple[UserStanding, str | None] | None, epoch: int) -> _Candidate:
     if found is None:
         return _Candidate()
     user, stored = found
@@ -233,7 +290,7 @@ def _as_user(user: UserStanding, credential: Credential, epoch: int) -> LoggedIn
 
 async def _audit(
     access: AccessState,
-    instance: Instance,
+    place: _Place,
     *,
     attempt: Attempt,
     caller: LoggedIn | None,
@@ -243,7 +300,7 @@ async def _audit(
     entry = AuditEntry(
         actor="unknown" if caller is None else caller.name,
         action="login",
-        resource=f"instance {instance.public_id}",
+        resource=place.name,
         outcome=Outcome.DONE if is_good and caller is not None else Outcome.DENIED,
         tenant=None if caller is None else caller.tenant,
         source=attempt.source,

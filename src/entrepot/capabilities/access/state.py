@@ -10,10 +10,11 @@ from weakref import WeakValueDictionary
 import structlog
 from msgspec.structs import replace
 
-from entrepot.capabilities.access.bearer import KeyNotHere, Verifier
+from entrepot.capabilities.access.bearer import Verifier
 from entrepot.capabilities.access.callers import TokenCaller
 from entrepot.capabilities.access.documents import Vocabularies
 from entrepot.capabilities.access.epochs import Epochs
+from entrepot.capabilities.access.jws import KeyNotHere
 from entrepot.capabilities.access.passwords import Passwords
 from entrepot.capabilities.access.remembered import RememberedLogins
 from entrepot.capabilities.access.rights import Judge, Listing, of_repository
@@ -182,13 +183,19 @@ class AccessState:
         self, token: str, instance: InstanceId, *, source: str = "", request_id: str = ""
     ) -> TokenCaller:
         """Likewise; keys that another process made are read. Raises Unauthenticated."""
+        return await self.with_keys(
+            lambda: self.bearer(token, instance, source=source, request_id=request_id)
+        )
+
+    async def with_keys(self, check: Callable[[], T]) -> T:
+        """What `check` says of a signed token with the keys that are here, else with those that another process made. Raises KeyNotHere."""
         try:
-            return self.bearer(token, instance, source=source, request_id=request_id)
+            return check()
         except KeyNotHere:
             if time.monotonic() - self._reloaded_at < _RELOAD_SECONDS:
                 raise
         await self._load_keys()
-        return self.bearer(token, instance, source=source, request_id=request_id)
+        return check()
 
     def turn(self, source: str, account: str) -> asyncio.Lock:
         """Held while one login of this source for this account is checked."""

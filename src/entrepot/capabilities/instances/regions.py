@@ -58,7 +58,7 @@ async def list_regions(ctx: Context, caller: Caller, _command: ListRegions) -> l
 
 
 async def create_region(ctx: Context, caller: Caller, command: CreateRegion) -> Region:
-    """Make one, with its shared instance if it is served here. Raises Denied, NameInvalid, ValueInvalid, NameTaken."""
+    """Make one; if it is served here, with its shared instance and a project for each tenant. Raises Denied, NameInvalid, ValueInvalid, NameTaken."""
     name = REGION_NAME.check(command.name)
     if not 1 <= command.number <= _MAX_NUMBER:
         raise ValueInvalid("id", f"1 to {_MAX_NUMBER}")
@@ -82,6 +82,7 @@ async def create_region(ctx: Context, caller: Caller, command: CreateRegion) -> 
             instances.insert_instance(
                 conn, InstanceKind.SHARED, shared, tenant=None, region=region.id
             )
+            tenants.insert_projects(conn, region)
             ctx.access.raise_epoch(conn, epochs.ROUTING)
         note(conn, caller, "region.create", name, tenant=None, local=command.is_local)
         return region

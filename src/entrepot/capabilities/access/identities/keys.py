@@ -22,7 +22,8 @@ from entrepot.capabilities.access.signing import reseal_keys, rotate
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.instances.certificates import reseal_certificates
 from entrepot.capabilities.operations.trail import change, note
-from entrepot.metadata import access_keys, identities
+from entrepot.capabilities.policies.clusters import reseal_clusters
+from entrepot.metadata import access_keys, accounts, identities
 from entrepot.metadata.access_keys import Temporary
 from entrepot.metadata.database import Connection, now
 from entrepot.model.access import Caller, Permission, Resource
@@ -167,11 +168,13 @@ async def list_keys(ctx: Context, caller: Caller, command: KeysOf) -> list[UserK
 
 
 async def enable_key(ctx: Context, caller: Caller, command: EnableKey) -> UserKey:
-    """A disabled key is refused at once, and can be enabled again. Raises Denied, KeyUnknown."""
+    """A disabled key is refused at once, and can be enabled again; logins named after it end. Raises Denied, KeyUnknown."""
 
     def write(conn: Connection) -> UserKey:
         user, key = _key(ctx, conn, caller, tenant=command.tenant, name=command.access_key_id)
         access_keys.set_enabled(conn, key.id, enabled=command.enabled)
+        if not command.enabled:
+            accounts.end_logins(conn, user.id, key=key.access_key_id)
         rights_changed(ctx, conn, user.tenant)
         verb = "enable" if command.enabled else "disable"
         note(conn, caller, f"key.{verb}", key.access_key_id, tenant=user.tenant, user=user.name)
@@ -181,11 +184,12 @@ async def enable_key(ctx: Context, caller: Caller, command: EnableKey) -> UserKe
 
 
 async def delete_key(ctx: Context, caller: Caller, command: NamedKey) -> None:
-    """End the key; its secret is forgotten. Raises Denied, KeyUnknown."""
+    """End the key and the logins named after it; its secret is forgotten. Raises Denied, KeyUnknown."""
 
     def write(conn: Connection) -> None:
         user, key = _key(ctx, conn, caller, tenant=command.tenant, name=command.access_key_id)
         access_keys.tombstone_key(conn, key.id, Micros(now(conn)))
+        accounts.end_logins(conn, user.id, key=key.access_key_id)
         rights_changed(ctx, conn, user.tenant)
         note(conn, caller, "key.delete", key.access_key_id, tenant=user.tenant, user=user.name)
 
@@ -239,7 +243,7 @@ async def reseal_secrets(ctx: Context, caller: Caller) -> int:
         return done
 
     done = await change(ctx, caller, "master-key.reseal", start)
-    for reseal in (_reseal_batch, reseal_certificates):
+    for reseal in (_reseal_batch, reseal_certificates, reseal_clusters):
         after: int | None = 0
         while after is not None:
             batch = partial(reseal, sealer=ctx.access.sealer, after=after, limit=_BATCH)

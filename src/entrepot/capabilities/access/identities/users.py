@@ -13,7 +13,7 @@ from entrepot.capabilities.access.identities.standing import (
 from entrepot.capabilities.access.secrets import new_secret
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.operations.trail import change, note
-from entrepot.metadata import identities
+from entrepot.metadata import accounts, identities
 from entrepot.metadata.database import Connection, now
 from entrepot.model.access import Caller, Role
 from entrepot.model.errors import (
@@ -141,6 +141,24 @@ async def get_user(ctx: Context, caller: Caller, command: NamedUser) -> User:
     return await ctx.db.read(read)
 
 
+async def get_user_by_id(ctx: Context, caller: Caller, public_id: str) -> User:
+    """A user of the caller's tenant by public id; everybody may see themselves. Raises Denied, UserUnknown."""
+    tenant = caller.tenant
+    if tenant is None:
+        raise Forbidden("identity:manage", "users")
+
+    def read(conn: Connection) -> User:
+        user = identities.find_user_by_public_id(conn, tenant, public_id)
+        is_own = user is not None and caller.user == user.id
+        if not (is_own and ctx.access.judge.rights(conn, caller).is_active):
+            require_identities(ctx, conn, caller, tenant)
+        if user is None:
+            raise UserUnknown(public_id[:300])
+        return user
+
+    return await ctx.db.read(read)
+
+
 async def list_users(ctx: Context, caller: Caller, command: ListUsers) -> list[User]:
     """Living users of the tenant. Raises Denied, TenantUnknown."""
 
@@ -218,6 +236,7 @@ async def set_password(ctx: Context, caller: Caller, command: SetPassword) -> st
         if is_themselves(caller, user) and now_version != version:
             raise Unauthenticated("the password was changed meanwhile")
         identities.set_password(conn, user.id, password_hash)
+        accounts.end_logins(conn, user.id)
         rights_changed(ctx, conn, user.tenant)
         note(conn, caller, "user.password", user.name, tenant=user.tenant)
 

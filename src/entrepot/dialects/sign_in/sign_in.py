@@ -1,0 +1,102 @@
+"""The one place where both wires learn who asks."""
+
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from entrepot.capabilities.access.callers import LoggedIn
+from entrepot.capabilities.access.identities.projects import find_place
+from entrepot.capabilities.access.identity_tokens import check_identity_token
+from entrepot.capabilities.access.signed import KeyAttempt, authenticate_key
+from entrepot.capabilities.context import Context
+from entrepot.capabilities.operations.auditing import AuditLog
+from entrepot.dialects.sign_in.signature import (
+    WINDOW_SECONDS,
+    Claim,
+    SignedRequest,
+    is_signed,
+    read_claim,
+)
+from entrepot.http.messages import Request
+from entrepot.model.errors import Unauthenticated
+from entrepot.model.identities import CredentialsMissing, Project
+from entrepot.model.tenancy import Tenant
+
+_INLINE: Final = 65_536  # bytes hashed on the event loop
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Who asks. `project`: the one that X-Project-Id names, else the token's, else none."""
+
+    caller: LoggedIn
+    tenant: Tenant
+    project: Project | None
+
+
+class SignIn:
+    """Authenticates requests by signature or X-Auth-Token. One a wire."""
+
+    def __init__(self, ctx: Context, audit: AuditLog) -> None:
+        self._ctx = ctx
+        self._audit = audit
+
+    async def authenticate(self, request: Request, body: bytes, operation: str = "") -> SignedIn:
+        """The caller, whose rights count. `operation`: see `Caller`.
+
+        Raises CredentialsMissing, any other Unauthenticated for credentials that are no good (IdentityTokenRefused, SignatureUnreadable,
+        KeyRefused, SignatureWrong, SessionTokenWrong and so on), RateLimited, and ProjectUnknown for a project that is not the tenant's.
+        """
+        try:
+            caller, project = await self._caller(request, body, operation)
+        except Unauthenticated as error:
+            if not error.noted:
+                self._audit.denied(None, "login", "deployment", request=request, error=error)
+                error.noted = True
+            raise
+        request.caller = caller
+        place = await find_place(
+            self._ctx, caller, request.header(b"x-project-id").strip() or project
+        )
+        return SignedIn(caller, place.tenant, place.project)
+
+    async def _caller(self, request: Request, body: bytes, operation: str) -> tuple[LoggedIn, str]:
+        if is_signed(request.header(b"authorization")):
+            claim = await self._claim(request, body)
+            return await authenticate_key(self._ctx, _attempt(request, claim, operation)), ""
+        token = request.header(b"x-auth-token").strip()
+        if not token:
+            raise CredentialsMissing("neither Authorization nor X-Auth-Token")
+        login = await check_identity_token(
+            self._ctx,
+            token,
+            source=request.client,
+            request_id=request.id,
+            operation=operation,
+        )
+        return login.caller, login.project
+
+    async def _claim(self, request: Request, body: bytes) -> Claim:
+        signed = SignedRequest(
+            method=request.method,
+            path=request.path,
+            query=request.scope["query_string"],
+            headers=request.scope["headers"],
+            body=body,
+        )
+        if len(body) > _INLINE:
+            return await self._ctx.blocking(lambda: read_claim(signed, time.time()))
+        return read_claim(signed, time.time())
+
+
+def _attempt(request: Request, claim: Claim, operation: str) -> KeyAttempt:
+    return KeyAttempt(
+        access_key_id=claim.access_key_id,
+        session_token=claim.session_token,
+        signed_at=claim.signed_at,
+        window_seconds=WINDOW_SECONDS,
+        proves=claim.proves,
+        source=request.client,
+        request_id=request.id,
+        operation=operation,
+    )
