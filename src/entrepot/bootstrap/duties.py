@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from entrepot.bootstrap.late import LateCluster
+from entrepot.bootstrap.late import LateCluster, late_registries
 from entrepot.capabilities.access import expiring, outdated
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.instances import deploying, domains, editions, entries, links, removing
@@ -19,10 +19,11 @@ from entrepot.capabilities.operations import (
 )
 from entrepot.capabilities.operations.fanout import Consumer, fanout_handler
 from entrepot.capabilities.operations.work import Handler, Watch
-from entrepot.capabilities.policies import retention_runs, trigger_runs
+from entrepot.capabilities.policies import retention_runs, sync_runs, trigger_runs
 
 CONSUMERS: Sequence[Consumer] = (
     retention_runs.CONSUMER,
+    sync_runs.CONSUMER,
     trigger_runs.CONSUMER,
 )  # of events: triggers, webhooks, replication join here
 
@@ -60,6 +61,9 @@ def make_duties(ctx: Context) -> Duties:
         links.move_link_handler(ctx),
         domains.move_domain_handler(ctx),
         trigger_runs.run_handler(ctx, LateCluster(ctx.settings)),
+        sync_runs.PLAN_HANDLER,
+        sync_runs.copy_handler(ctx, late_registries(ctx.settings)),
+        sync_runs.PURGE_HANDLER,
         retention_runs.START_HANDLER,
         retention_runs.run_handler(ctx),
     )
@@ -76,6 +80,7 @@ def make_duties(ctx: Context) -> Duties:
         deploying.RESUME_WATCH,
         deploying.expire_watch(ctx),
         editions.limits_watch(ctx),
+        sync_runs.PURGE_WATCH,
         retention_runs.START_WATCH,
     )
     return Duties({handler.kind: handler for handler in handlers}, watches)

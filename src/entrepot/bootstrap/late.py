@@ -1,5 +1,7 @@
 """Adapters that are loaded when somebody first needs them, by the worker alone: what they import takes memory that most never use."""
 
+from contextlib import AbstractAsyncContextManager
+
 from entrepot.config import Settings
 from entrepot.ports.cluster import (
     ClusterAccess,
@@ -7,6 +9,12 @@ from entrepot.ports.cluster import (
     Workload,
     WorkloadChange,
     WorkloadName,
+)
+from entrepot.ports.registry import (
+    ConnectionRules,
+    RegistryAddress,
+    RegistryOpener,
+    RemoteRegistry,
 )
 
 
@@ -34,3 +42,20 @@ class LateCluster:
             connect_seconds=self._outbound.connect_timeout.seconds,
             silence_seconds=self._outbound.silence_timeout.seconds,
         )
+
+
+def late_registries(settings: Settings) -> RegistryOpener:
+    """See `ports.registry.RegistryOpener`; by the operator's rules."""
+    outbound = settings.outbound
+    rules = ConnectionRules(
+        outbound.forbidden_networks,
+        connect_seconds=outbound.connect_timeout.seconds,
+        silence_seconds=outbound.silence_timeout.seconds,
+    )
+
+    def open_(address: RegistryAddress) -> AbstractAsyncContextManager[RemoteRegistry]:
+        from entrepot.remotes.registry import open_registry  # noqa: PLC0415
+
+        return open_registry(address, rules)
+
+    return open_

@@ -22,6 +22,7 @@ ADMINISTRATION = (
         "link",
         "domain",
         "bucket",
+        "peer",
     ),
 )
 OPERATION = ("gc", "scrub", "undelete", "doctor")

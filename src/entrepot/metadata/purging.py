@@ -18,6 +18,7 @@ from entrepot.metadata.schema import (
     repositories,
     repository_blobs,
     reviews,
+    shares,
     tags,
     upload_sessions,
 )
@@ -250,6 +251,7 @@ def has_uploads(conn: Connection, repository: RepositoryId) -> bool:
 def remove_repository(conn: Connection, repository: RepositoryId) -> None:
     """Remove the emptied row with what was granted on it and what was counted of it."""
     conn.execute(sa.delete(grants).where(grants.c.repository_id == repository))
+    conn.execute(sa.delete(shares).where(shares.c.repository_id == repository))
     forget_triggers(conn, repository)
     syncing.forget_repository(conn, repository)
     conn.execute(sa.delete(repositories).where(repositories.c.id == repository))

@@ -6,6 +6,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from entrepot.metadata.browsing import Slice
 from entrepot.metadata.database import now
 from entrepot.metadata.schema import sync_jobs, tasks, users
 from entrepot.model.ids import Micros, RepositoryId, TaskId, TenantId, UserId
@@ -99,7 +100,7 @@ def task_of(conn: Connection, repository: RepositoryId, job: int) -> TaskId | No
 
 
 def list_jobs(
-    conn: Connection, repository: RepositoryId, *, offset: int, limit: int, is_rising: bool
+    conn: Connection, repository: RepositoryId, window: Slice, *, is_rising: bool
 ) -> tuple[int, list[SyncJob]]:
     """How many there are, and a page of them by id."""
     of_it = sync_jobs.c.repository_id == repository
@@ -122,8 +123,8 @@ def list_jobs(
         .outerjoin(users, users.c.id == sync_jobs.c.user_id)
         .where(of_it)
         .order_by(order)
-        .offset(offset)
-        .limit(limit)
+        .offset(window.offset)
+        .limit(window.limit)
     )
     return int(total), [_job_of(row) for row in conn.execute(page)]
 

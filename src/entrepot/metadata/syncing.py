@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -19,6 +19,8 @@ from entrepot.metadata.schema import (
 from entrepot.metadata.upsert import insert_new
 from entrepot.model.ids import BlobId, Micros, RepositoryId, TenantId, UserId
 from entrepot.model.syncing import SyncRule, SyncTarget
+
+_BATCH: Final = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,25 +86,33 @@ def forget_repository(conn: Connection, repository: RepositoryId) -> None:
         conn.execute(sa.delete(table).where(table.c.repository_id == repository))
 
 
-def siblings(
-    conn: Connection, rule_of: TenantId, region: str, blobs: Sequence[BlobId], *, limit: int
-) -> list[str]:
-    """Names there of repositories that have one of the blobs and are copied to the same region: what can be mounted from."""
+def origins(
+    conn: Connection, tenant: TenantId, region: str, numbers: Sequence[BlobId], *, limit: int
+) -> dict[BlobId, list[str]]:
+    """Where to mount blobs from: names there of repositories that have them here and are copied to that region by the tenant's rules.
+
+    At most `limit` for each blob; for the first few hundred blobs.
+    """
     query = (
-        sa.select(sync_rules.c.namespace, repositories.c.name)
-        .join(repositories, repositories.c.id == sync_rules.c.repository_id)
-        .join(repository_blobs, repository_blobs.c.repository_id == repositories.c.id)
+        sa.select(repository_blobs.c.blob_id, sync_rules.c.namespace, repositories.c.name)
+        .join(repositories, repositories.c.id == repository_blobs.c.repository_id)
+        .join(sync_rules, sync_rules.c.repository_id == repositories.c.id)
         .where(
-            sync_rules.c.tenant_id == rule_of,
-            sync_rules.c.region == region,
+            repository_blobs.c.blob_id.in_(list(numbers[:_BATCH])),
             repositories.c.deleted_at.is_(None),
-            repository_blobs.c.blob_id.in_(blobs),
+            sync_rules.c.tenant_id == tenant,
+            sync_rules.c.region == region,
         )
         .distinct()
         .order_by(sync_rules.c.namespace, repositories.c.name)
-        .limit(limit)
+        .limit(_BATCH * limit)
     )
-    return [f"{namespace}/{name}" for namespace, name in conn.execute(query)]
+    found: dict[BlobId, list[str]] = {}
+    for blob, namespace, name in conn.execute(query):
+        names = found.setdefault(BlobId(blob), [])
+        if len(names) < limit:
+            names.append(f"{namespace}/{name}")
+    return found
 
 
 def _of_target(repository: RepositoryId, target: SyncTarget) -> tuple[sa.ColumnElement[bool], ...]:

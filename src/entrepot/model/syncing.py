@@ -90,14 +90,6 @@ class SyncJob:
     updated_at: Micros
 
 
-@dataclass(frozen=True, slots=True)
-class JobPage:
-    """A page of jobs, and how many there are."""
-
-    total: int
-    jobs: tuple[SyncJob, ...]
-
-
 # -- errors -----------------------------------------------------------------------------------------------------------
 
 

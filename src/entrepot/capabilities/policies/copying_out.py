@@ -3,9 +3,9 @@ the tag itself last. What is there already is not sent again, so a copy that was
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 from entrepot.capabilities.content.copying import blob_digests
 from entrepot.capabilities.content.whole import Part, Whole, whole_image
@@ -14,6 +14,7 @@ from entrepot.metadata import blobs, manifests
 from entrepot.metadata.database import Connection
 from entrepot.model.content import Blob, Repository
 from entrepot.model.errors import ManifestUnknown, ReferencesUnknown
+from entrepot.model.ids import BlobId
 from entrepot.model.syncing import Outcome
 from entrepot.ports.blobs import ObjectKey
 from entrepot.ports.registry import BlobToSend, Content, RemoteRegistry
@@ -23,16 +24,23 @@ T = TypeVar("T")
 AT_ONCE: Final = 4  # blobs on their way, and questions whether something is there
 
 
+Origins: TypeAlias = Callable[[Connection, Sequence[BlobId]], Mapping[BlobId, Sequence[str]]]
+
+
+def _no_origins(_conn: Connection, _blobs: Sequence[BlobId]) -> Mapping[BlobId, Sequence[str]]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class CopyOut:
     """A tag of a repository here, and the repository's full name there. `replace`: also where the tag means something else;
-    `origins`: repositories there that may have its blobs."""
+    `origins`: in a transaction, repositories there that may have these blobs, by blob."""
 
     source: Repository
     tag: str
     target: str
     replace: bool
-    origins: tuple[str, ...] = ()
+    origins: Origins = _no_origins
 
 
 class Watcher(Protocol):
@@ -132,25 +140,27 @@ class _Copy:
         digests = dict.fromkeys(d for part in missing for d in blob_digests(part.manifest))
         source = self.command.source.id
 
-        def find(conn: Connection) -> list[Blob]:
+        def find(conn: Connection) -> list[tuple[Blob, tuple[str, ...]]]:
             found = {digest: blobs.find_linked(conn, source, digest) for digest in digests}
             gone = tuple(digest for digest, blob in found.items() if blob is None)
             if gone:
                 raise ReferencesUnknown(gone)
-            return [blob for blob in found.values() if blob is not None]
+            here = [blob for blob in found.values() if blob is not None]
+            origins = self.command.origins(conn, [blob.id for blob in here])
+            return [(blob, tuple(origins.get(blob.id, ()))) for blob in here]
 
         wanted = await self.ctx.db.read(find)
-        self._progress.add(blobs=len(wanted), bytes=sum(blob.size for blob in wanted))
+        self._progress.add(blobs=len(wanted), bytes=sum(blob.size for blob, _ in wanted))
         await _at_once(self._send, wanted)
 
-    async def _send(self, blob: Blob) -> None:
+    async def _send(self, wanted: tuple[Blob, tuple[str, ...]]) -> None:
         self._progress.watcher.checkpoint()
+        blob, origins = wanted
         target = self.command.target
         is_there = await self.remote.has_blob(target, blob.digest)
         if not is_there:
-            sending = BlobToSend(
-                blob.digest, blob.size, _content(self.ctx, blob), self.command.origins
-            )
+            others = tuple(name for name in origins if name != target)
+            sending = BlobToSend(blob.digest, blob.size, _content(self.ctx, blob), others)
             is_there = not await self.remote.send_blob(target, sending, sent=self._sent)
         self._progress.add(blobs_done=1, bytes_done=blob.size if is_there else 0)
 

@@ -40,3 +40,11 @@ class Outbound(Section, frozen=True, kw_only=True):
             "How long the other side may neither take nor send anything.", least="1s", most="1h"
         ),
     ] = Duration.parse("1m")
+    copy_timeout: Annotated[
+        Duration,
+        setting(
+            "How long one attempt to copy an image to a peer may take; what was sent by then stays there, and the next goes on.",
+            least="10s",
+            most="7d",
+        ),
+    ] = Duration.parse("6h")

@@ -16,6 +16,7 @@ from entrepot.metadata import (
     instance_details,
     instances,
     namespaces,
+    peers,
     tenants,
 )
 from entrepot.metadata.database import Connection, now
@@ -158,6 +159,7 @@ async def delete_tenant(ctx: Context, caller: Caller, tenant: TenantId) -> None:
         if tenants.has_repositories(conn, tenant):
             raise NotEmpty(f"tenant {found.name}")
         _delete_places(ctx, conn, caller, tenant)
+        peers.tombstone_all(conn, tenant)
         tenants.tombstone_tenant(conn, tenant, Micros(now(conn)))
         rights_changed(ctx, conn, tenant)
         note(conn, caller, "tenant.delete", found.name, tenant=tenant)

@@ -1,0 +1,80 @@
+"""What a region's name means to whoever copies an image there: a region served here, or a peer of the tenant."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from entrepot.capabilities.access.sealing import SealBroken
+from entrepot.capabilities.content.place import Place
+from entrepot.capabilities.context import Context
+from entrepot.capabilities.policies.peers import peer_address
+from entrepot.metadata import identities, instances, tenants
+from entrepot.metadata.database import Connection
+from entrepot.model.access import SYSTEM, Caller
+from entrepot.model.content import Repository
+from entrepot.model.errors import ValueInvalid
+from entrepot.model.ids import TenantId, UserId
+from entrepot.model.syncing import RegionUnserved, SyncTarget
+from entrepot.model.tenancy import Instance
+from entrepot.oci.reference import NameSyntaxError, RepositoryName
+from entrepot.ports.registry import RegistryAddress
+
+
+@dataclass(frozen=True, slots=True)
+class AtPeer:
+    """A repository of a registry elsewhere."""
+
+    address: RegistryAddress
+    name: RepositoryName
+
+
+Destination: TypeAlias = Place | AtPeer
+
+
+def destination(
+    ctx: Context,
+    conn: Connection,
+    repository: Repository,
+    *,
+    target: SyncTarget,
+    tenant: TenantId,
+) -> Destination:
+    """In a transaction: where the repository's images go. `tenant`: whose peers may be named.
+
+    Raises RegionUnserved, ValueInvalid (a namespace that is none, or the repository itself).
+    """
+    try:
+        name = RepositoryName.parse(f"{target.namespace}/{repository.path}")
+    except NameSyntaxError:
+        raise ValueInvalid("namespace", "together with the repository it is no name") from None
+    if name.namespace != target.namespace:
+        raise ValueInvalid("namespace", "it has no slash")
+    instance = _shared(conn, target.region)
+    if instance is not None:
+        if instance.id == repository.instance and str(name) == repository.full_name:
+            raise ValueInvalid("namespace", "it is the repository itself")
+        return Place(instance, name)
+    try:
+        address = peer_address(conn, ctx.access.sealer, tenant, target.region)
+    except SealBroken:
+        raise RegionUnserved(target.region[:300]) from None
+    if address is None:
+        raise RegionUnserved(target.region[:300])
+    return AtPeer(address, name)
+
+
+def _shared(conn: Connection, region: str) -> Instance | None:
+    """The shared instance of a region served here."""
+    number = next(
+        (one.id for one in tenants.list_regions(conn) if one.name == region and one.is_local), None
+    )
+    return None if number is None else instances.shared_of(conn, number)
+
+
+def actor(conn: Connection, user: UserId | None) -> Caller:
+    """In a transaction: a caller with the rights of the user (None: the operator) as they are now."""
+    if user is None:
+        return SYSTEM
+    found = identities.get_user(conn, user)
+    if found is None:  # deleted: a caller who may nothing
+        return Caller(f"user:{user}", f"user {user}", user=user)
+    return Caller(f"user:{user}", found.name, tenant=found.tenant, user=user)

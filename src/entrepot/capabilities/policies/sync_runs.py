@@ -1,0 +1,233 @@
+"""Sync at work: what a push sets going, and the copying of one tag as a job.
+
+No rule can make images go round for ever: a copy that finds everything at its target writes nothing there, so nothing follows from it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Final
+
+from entrepot.capabilities.access.rights import of_repository
+from entrepot.capabilities.content.copying import CopyTag, copy_tag
+from entrepot.capabilities.content.place import Place, for_push, settle
+from entrepot.capabilities.context import Context
+from entrepot.capabilities.operations.fanout import Consumer
+from entrepot.capabilities.operations.work import KEEP_SECONDS, Handler, JobContext, Summary, Watch
+from entrepot.capabilities.policies.copying_out import CopyOut, copy_out
+from entrepot.capabilities.policies.destinations import AtPeer, Destination, actor, destination
+from entrepot.metadata import namespaces, sync_jobs, syncing, tags, work
+from entrepot.metadata.database import Connection, now
+from entrepot.metadata.sync_jobs import NewJob
+from entrepot.model.access import Caller, Permission
+from entrepot.model.content import Repository
+from entrepot.model.errors import ManifestUnknown, RepositoryUnknown
+from entrepot.model.events import Event, EventKind
+from entrepot.model.ids import BlobId, Micros, RepositoryId
+from entrepot.model.syncing import JobStatus, Outcome, SyncRule
+from entrepot.model.work import NewTask
+from entrepot.ports.registry import RegistryOpener
+
+PLAN: Final = "sync.plan"
+COPY: Final = "sync.copy"
+PURGE: Final = "sync.purge"
+REASON: Final = "sync"  # of the events that copies within the deployment make
+PER_TARGET: Final = 2  # copies to one region at once
+_MOST_TAGS: Final = 50  # that one push without a tag can concern
+_DEEPEST: Final = 4  # signatures of signatures, indexes in indexes
+_PURGED: Final = 1000
+
+
+# -- what a push sets going -------------------------------------------------------------------------------------------
+
+
+def _after_push(conn: Connection, event: Event) -> Iterable[NewTask]:
+    if event.repository is None:
+        return
+    if syncing.list_rules(conn, event.repository, only_automatic=True):
+        arguments = {"repository": event.repository, "tag": event.tag, "digest": event.digest}
+        yield NewTask(PLAN, target=f"repository:{event.repository}", arguments=arguments)
+
+
+CONSUMER: Final = Consumer("sync", frozenset({EventKind.MANIFEST_PUSHED}), _after_push)
+
+
+async def _plan(job: JobContext) -> None:
+    arguments = job.task.arguments
+    repository = RepositoryId(int(arguments["repository"]))
+
+    def write(conn: Connection) -> Summary:
+        names = [arguments["tag"]]
+        if arguments["tag"] is None:
+            names = tags_concerned(conn, repository, arguments["digest"])
+        rules = syncing.list_rules(conn, repository, only_automatic=True)
+        made = [defer_job(conn, _job_of(rule, name), rule.id) for rule in rules for name in names]
+        return {"jobs": sum(made)}
+
+    await job.finish(write)
+
+
+def _job_of(rule: SyncRule, tag: str) -> NewJob:
+    return NewJob(
+        rule.repository, tag, rule.target, rule.overrides, tenant=rule.tenant, user=rule.user
+    )
+
+
+def tags_concerned(conn: Connection, repository: RepositoryId, digest: str) -> list[str]:
+    """In a transaction: tags of the images that a manifest pushed without a tag belongs to: as their signature, or in their index."""
+    seen, level, found = {digest}, [digest], dict[str, None]()
+    for _ in range(_DEEPEST):
+        level = [
+            holder
+            for one in level
+            for holder in syncing.holders_of(conn, repository, one, limit=_MOST_TAGS)
+            if holder not in seen
+        ][:_MOST_TAGS]
+        for holder in level:
+            found.update(dict.fromkeys(tags.names_of(conn, repository, holder, limit=_MOST_TAGS)))
+        seen.update(level)
+    return list(found)[:_MOST_TAGS]
+
+
+def defer_job(conn: Connection, job: NewJob, rule: int | None = None) -> bool:
+    """In a transaction: let the tag be copied. False: one that waits will take the tag as it is now. `rule`: while it is there."""
+    number = sync_jobs.insert_job(conn, job)
+    where = f"{job.target.region}/{job.target.namespace}"
+    overrides = "over" if job.overrides else "beside"
+    task = work.defer(
+        conn,
+        NewTask(
+            COPY,
+            target=f"{job.tenant}:{job.target.region}",
+            arguments={"job": number, "rule": rule},
+            unique_key=f"{COPY}:{job.repository}:{job.user}:{overrides}:{where}:{job.tag}",
+        ),
+    )
+    if task is None:
+        sync_jobs.drop_job(conn, number)
+        return False
+    sync_jobs.give_task(conn, number, task)
+    return True
+
+
+# -- one tag ----------------------------------------------------------------------------------------------------------
+
+
+def require_source(ctx: Context, conn: Connection, caller: Caller, repository: Repository) -> None:
+    """In a transaction: who has images copied must be able to read and change them. Raises Denied."""
+    resource = of_repository(repository)
+    for permission in (Permission.PUSH, Permission.PULL):
+        ctx.access.require(conn, caller, permission, resource)
+
+
+class _Run:
+    """One job that runs."""
+
+    def __init__(self, ctx: Context, job: JobContext, opener: RegistryOpener) -> None:
+        self.ctx = ctx
+        self.job = job
+        self.opener = opener
+        self.number = int(job.task.arguments["job"])
+        self.rule: int | None = job.task.arguments["rule"]
+
+    async def run(self) -> None:
+        """Copy, and write down what came of it with the end of the task."""
+        begun = await self.ctx.db.read(self._begin)
+        if begun is None:
+            await self.job.finish(lambda conn: self._end(conn, JobStatus.CANCEL))
+            return
+        wanted, caller, source, goal = begun
+        if isinstance(goal, Place):
+            await self._copy_here(wanted, caller, source=source, place=goal)
+        else:
+            outcome = await self._copy_out(wanted, source, goal)
+            await self.job.finish(lambda conn: self._end(conn, _STATUS[outcome]))
+
+    def _begin(self, conn: Connection) -> tuple[NewJob, Caller, Repository, Destination] | None:
+        """What is to be done, for a caller who still may. None: it is not wanted any more."""
+        wanted = sync_jobs.get_job(conn, self.number)
+        if wanted is None or (self.rule is not None and syncing.get_rule(conn, self.rule) is None):
+            return None
+        source = namespaces.get_repository(conn, wanted.repository)
+        if source is None:
+            raise RepositoryUnknown(str(wanted.repository))
+        caller = actor(conn, wanted.user)
+        require_source(self.ctx, conn, caller, source)
+        if tags.current(conn, source.id, wanted.tag) is None:
+            raise ManifestUnknown(wanted.tag)
+        goal = destination(self.ctx, conn, source, target=wanted.target, tenant=wanted.tenant)
+        return wanted, caller, source, goal
+
+    async def _copy_here(
+        self, wanted: NewJob, caller: Caller, *, source: Repository, place: Place
+    ) -> None:
+        """Rows only, in the transaction that ends the task."""
+        goal = await for_push(self.ctx, caller, place)
+
+        def write(conn: Connection) -> Summary:
+            here = settle(conn, source, caller)
+            there = settle(conn, goal, caller)
+            copy = CopyTag(here, wanted.tag, there, wanted.tag, wanted.overrides, reason=REASON)
+            return self._end(conn, _STATUS[copy_tag(self.ctx, conn, caller, copy)])
+
+        await self.job.finish(write)
+
+    async def _copy_out(self, wanted: NewJob, source: Repository, goal: AtPeer) -> Outcome:
+        origins = partial(_origins, wanted)
+        command = CopyOut(source, wanted.tag, str(goal.name), wanted.overrides, origins)
+        async with self.opener(goal.address) as remote:
+            return await copy_out(self.ctx, remote, command, self.job)
+
+    def _end(self, conn: Connection, status: JobStatus) -> Summary:
+        sync_jobs.end_job(conn, self.number, status)
+        return {**self.job.progress, "status": status.value}
+
+
+def _origins(
+    wanted: NewJob, conn: Connection, numbers: Sequence[BlobId]
+) -> Mapping[BlobId, Sequence[str]]:
+    return syncing.origins(conn, wanted.tenant, wanted.target.region, numbers, limit=2)
+
+
+_STATUS: Final = {
+    Outcome.COPIED: JobStatus.SUCCESS,
+    Outcome.UNCHANGED: JobStatus.SUCCESS,
+    Outcome.EXISTED: JobStatus.EXISTED,
+}
+
+
+# -- the worker's part ------------------------------------------------------------------------------------------------
+
+PLAN_HANDLER: Final = Handler(kind=PLAN, run=_plan)
+
+
+def copy_handler(ctx: Context, opener: RegistryOpener) -> Handler:
+    """Copies tags; `opener` reaches registries elsewhere."""
+    return Handler(
+        kind=COPY,
+        run=lambda job: _Run(ctx, job, opener).run(),
+        per_target=PER_TARGET,
+        timeout_seconds=ctx.settings.outbound.copy_timeout.seconds,
+    )
+
+
+def _horizon(conn: Connection) -> Micros:
+    return Micros(now(conn) - KEEP_SECONDS * 1_000_000)
+
+
+async def _purge(job: JobContext) -> Summary:
+    """Forget jobs past their time, in bounded transactions."""
+    gone = 0
+    while some := await job.write(
+        lambda conn: sync_jobs.purge_jobs(conn, _horizon(conn), limit=_PURGED)
+    ):
+        gone += some
+        job.report(jobs=gone)
+    return {"jobs": gone}
+
+
+PURGE_HANDLER: Final = Handler(kind=PURGE, run=_purge, concurrency=1)
+PURGE_WATCH: Final = Watch(
+    PURGE,
+    every_seconds=3600.0,
+    wanted=lambda conn: sync_jobs.is_purge_wanted(conn, _horizon(conn)),
+)
