@@ -3,11 +3,14 @@
 import structlog
 
 from entrepot.bootstrap.hosts import InstanceHosts
+from entrepot.bootstrap.root import Root
 from entrepot.capabilities.content.health import Readiness
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.operations.auditing import AuditLog
 from entrepot.capabilities.operations.counting import PullCounter
+from entrepot.dialects.identity.wire import Identity
 from entrepot.dialects.native.wire import Native
+from entrepot.dialects.swr.wire import Swr
 from entrepot.dialects.tcr.wire import Tcr
 from entrepot.distribution.app import Distribution
 from entrepot.distribution.credentials import Credentials
@@ -33,15 +36,21 @@ def make_application(
     def on_pull(manifest: StoredManifest) -> None:
         pulls.add("manifest", manifest.id)
 
+    def on_call(*labels: str) -> None:
+        telemetry.metrics.count("api_calls", *labels)
+
+    tcr = Tcr(ctx, audit, count=on_call)
+    swr = Swr(ctx, audit, count=on_call)
     return Application(
         ctx,
         InstanceHosts(ctx, audit),
         {
             Wire.DISTRIBUTION: Distribution(ctx, credentials, on_pull=on_pull, audit=audit),
             Wire.TOKEN: TokenService(ctx, credentials),
-            Wire.TCR: Tcr(
-                ctx, audit, count=lambda *labels: telemetry.metrics.count("api_calls", *labels)
-            ),
+            Wire.TCR: tcr,
+            Wire.SWR: swr,
+            Wire.IDENTITY: Identity(ctx, audit, count=on_call, on_login=on_login),
+            Wire.ROOT: Root(tcr, swr),
             Wire.NATIVE: Native(ctx, audit, on_login=on_login),
         },
         observe=telemetry.observe,

@@ -55,6 +55,7 @@ class InstanceHosts:
             by_name=hosts.by_name,
             hosts={**regional, **hosts.hosts},
             default_names=self._default_names,
+            regions=hosts.regional,
             admissions=Admissions(
                 hosts.rules,
                 before=None if self._table is None else self._table.admissions,

@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 from entrepot.capabilities.access.callers import LoggedIn
 from entrepot.capabilities.context import Context
 from entrepot.model.errors import RegistryError
-from entrepot.model.identities import Region
+from entrepot.model.identities import Project, Region
 from entrepot.model.ids import TenantId
 from entrepot.model.tenancy import Instance
 
@@ -35,7 +35,10 @@ class Addresses:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who asks, and where. `tenant`: whose things it is about; `place`: the instance the request names, as far as this tenant sees it."""
+    """Who asks, and where. `tenant`: whose things it is about; `place`: the instance the request names, as far as this tenant sees it.
+
+    `registry`: host (and port) at which docker reaches that instance, as this client knows it; `project`: the one it asks in, if it says.
+    """
 
     caller: LoggedIn
     tenant: TenantId
@@ -44,6 +47,9 @@ class Asked:
     addresses: Addresses
     place: Instance | None = None
     tenant_name: str = ""
+    tenant_public_id: str = ""
+    registry: str = ""
+    project: Project | None = None
 
     @property
     def instance(self) -> Instance:

@@ -20,6 +20,7 @@ class HostKind(StrEnum):
     INSTANCE = "instance"  # <name>.<suffix>, or a name an instance was given
     DEFAULT = "default"  # IP literals, localhost, configured names
     TCR = "tcr"  # the API's own names under the suffix
+    SWR = "swr"  # likewise, `swr-api.<region>` and `iam`
     UNKNOWN = "unknown"
 
 
@@ -30,6 +31,9 @@ class Wire(StrEnum):
     TOKEN = "token"  # noqa: S105  (the token service, not a secret)
     DISTRIBUTION = "distribution"
     TCR = "tcr"
+    SWR = "swr"
+    IDENTITY = "identity"
+    ROOT = "root"  # `/` of a bare address: for whichever API it is meant
     NATIVE = "native"
 
 
@@ -46,11 +50,18 @@ _EVERYWHERE = frozenset(HostKind)
 _REGISTRY = frozenset({HostKind.INSTANCE, HostKind.DEFAULT})
 
 _TCR_LABELS: Final = frozenset({"tcr", "tag"})  # under the suffix; no instance is called so
+_IDENTITY_LABEL: Final = "iam"
+_SWR: Final = frozenset({HostKind.DEFAULT, HostKind.SWR})
+_SWR_PATHS: Final = (b"/v2", b"/v2/manage/", b"/v3/manage/")
 ROUTES: Final = (
+    *(Route(_SWR, path, Wire.SWR) for path in _SWR_PATHS),
+    Route(frozenset({HostKind.SWR}), b"/", Wire.SWR),
+    *(Route(_SWR, path, Wire.IDENTITY) for path in (b"/v3/", b"/v3.0/")),
     Route(_REGISTRY, b"/v2/", Wire.DISTRIBUTION),
     Route(frozenset({HostKind.INSTANCE}), b"/v2", Wire.DISTRIBUTION),
     Route(_REGISTRY, b"/service/token", Wire.TOKEN),
-    Route(frozenset({HostKind.DEFAULT, HostKind.TCR}), b"/", Wire.TCR),
+    Route(frozenset({HostKind.TCR}), b"/", Wire.TCR),
+    Route(frozenset({HostKind.DEFAULT}), b"/", Wire.ROOT),
     Route(frozenset({HostKind.DEFAULT}), b"/api/v1/", Wire.NATIVE),
     Route(_EVERYWHERE, b"/healthz", Wire.HEALTH),
     Route(_EVERYWHERE, b"/readyz", Wire.HEALTH),
@@ -59,7 +70,8 @@ ROUTES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class HostTable:
-    """Living instances by the names they answer at. `hosts`: further names, lower case; `default_names`: of the default instance.
+    """Living instances by the names they answer at. `hosts`: further names, lower case; `default_names`: of the default instance;
+    `regions`: shared instances by the names of their regions.
 
     `admissions`: who is let in to them.
     """
@@ -69,6 +81,7 @@ class HostTable:
     by_name: Mapping[str, Instance]
     hosts: Mapping[str, Instance]
     default_names: frozenset[str] = field(default=frozenset())
+    regions: Mapping[str, Instance] = field(default_factory=dict)
     admissions: Admissions = OPEN
 
     def resolve(self, host: str) -> tuple[HostKind, Instance | None]:
@@ -85,7 +98,15 @@ class HostTable:
                 return HostKind.INSTANCE, instance
             if label in _TCR_LABELS:
                 return HostKind.TCR, self.default
-        return HostKind.UNKNOWN, None
+            if label == _IDENTITY_LABEL:
+                return HostKind.SWR, self.default
+        regional = self._regional(label, rest)
+        return (HostKind.UNKNOWN, None) if regional is None else (HostKind.SWR, regional)
+
+    def _regional(self, label: str, rest: str) -> Instance | None:
+        if label != "swr-api" or not rest.endswith(f".{self.suffix}"):
+            return None
+        return self.regions.get(rest.removesuffix(f".{self.suffix}"))
 
 
 # By kind: whole paths, and beginnings that end in a slash.

@@ -4,23 +4,23 @@ A page is found in the narrowest index first and its rows are read after.
 `Listing` filters that SQL cannot say are applied by the caller, over `everything`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from entrepot.metadata import resource_tags
+from entrepot.metadata import counters, resource_tags
 from entrepot.metadata.access import Visibility, visible
 from entrepot.metadata.namespaces import namespace_of, repository_of, select_repositories
 from entrepot.metadata.schema import instances, namespaces, repositories
 from entrepot.metadata.schema import resource_tags as tag_rows
 from entrepot.model.content import RepositoryDetails
-from entrepot.model.ids import InstanceId, Micros, TenantId
+from entrepot.model.ids import InstanceId, Micros, NamespaceId, RepositoryId, TenantId
 from entrepot.model.tenancy import NamespaceDetails
 
-SORTS: Final = ("name", "created_at", "updated_at")
+SORTS: Final = ("name", "created_at", "updated_at", "tag_count", "namespace", "is_public")
 _EVERYTHING: Final = 2**31
 
 
@@ -44,7 +44,7 @@ class NamespaceFilter:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryFilter:
-    """`namespace` and `name` (inside the namespace): parts of them."""
+    """`namespace` and `name` (inside the namespace): parts of them. `is_public`: None for both."""
 
     tenant: TenantId
     instance: InstanceId
@@ -53,6 +53,8 @@ class RepositoryFilter:
     visibility: Visibility = field(default_factory=Visibility)
     sort: str = "name"
     descending: bool = False
+    category: str = ""
+    is_public: bool | None = None
 
 
 def contains(conn: Connection, column: Any, text: str) -> sa.ColumnElement[bool]:
@@ -100,6 +102,18 @@ def namespaces_page(
     ], int(total)
 
 
+def namespaces_of(conn: Connection, numbers: Collection[RepositoryId]) -> frozenset[NamespaceId]:
+    """Where living repositories of these ids are."""
+    found: set[NamespaceId] = set()
+    ids = sorted(numbers)
+    for start in range(0, len(ids), 400):
+        query = sa.select(repositories.c.namespace_id).where(
+            repositories.c.id.in_(ids[start : start + 400]), repositories.c.deleted_at.is_(None)
+        )
+        found.update(NamespaceId(number) for number in conn.scalars(query))
+    return frozenset(found)
+
+
 def _tagged(row: Any) -> str:
     """How tags name the namespace (`resource_tags`)."""
     return f"{row.public_id}#{row.name}"
@@ -136,15 +150,40 @@ def repositories_page(
         if text:
             found = found.where(contains(conn, column, text))
             order.append(column != text)
+    if asked.category:
+        found = found.where(repositories.c.category == asked.category)
+    if asked.is_public is not None:
+        found = found.where(_PUBLIC.is_(sa.true() if asked.is_public else sa.false()))
     total = int(conn.scalar(sa.select(sa.func.count()).select_from(found.subquery())) or 0)
-    sort = repositories.c["full_name" if asked.sort == "name" else asked.sort]
-    order += [_ordered(sort, asked.descending), repositories.c.id]
+    order += [_ordered(_sort(asked.sort), asked.descending), repositories.c.id]
     page = conn.scalars(found.order_by(*order).offset(window.offset).limit(window.limit)).all()
     return _details(conn, page), total
 
 
+_PUBLIC: Final = sa.func.coalesce(repositories.c.is_public, namespaces.c.is_public)
+
+
+def _sort(name: str) -> Any:
+    match name:
+        case "name":
+            return repositories.c.full_name
+        case "namespace":
+            return namespaces.c.name
+        case "is_public":
+            return _PUBLIC
+        case "tag_count":
+            return counters.of("repository", repositories.c.id, "tags")
+        case _:
+            return repositories.c[name]
+
+
 def _ordered(column: Any, descending: bool) -> Any:  # noqa: FBT001  (private)
     return column.desc() if descending else column
+
+
+def repository_details(conn: Connection, repository: RepositoryId) -> RepositoryDetails | None:
+    """Of one; None: it is gone."""
+    return next(iter(_details(conn, [repository])), None)
 
 
 def _details(conn: Connection, ids: Sequence[int]) -> list[RepositoryDetails]:
@@ -157,6 +196,7 @@ def _details(conn: Connection, ids: Sequence[int]) -> list[RepositoryDetails]:
                 repositories.c.description,
                 repositories.c.created_at,
                 repositories.c.updated_at,
+                repositories.c.category,
             )
             .where(repositories.c.id.in_(ids[start : start + 400]))
         )
@@ -167,5 +207,6 @@ def _details(conn: Connection, ids: Sequence[int]) -> list[RepositoryDetails]:
                 row.description,
                 created_at=Micros(row.created_at),
                 updated_at=Micros(row.updated_at),
+                category=row.category,
             )
     return [found[number] for number in ids if number in found]

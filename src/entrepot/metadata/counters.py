@@ -60,6 +60,29 @@ def many(
     return totals
 
 
+def of(subject_kind: str, subject: sa.ColumnElement[int], name: str) -> sa.ColumnElement[int]:
+    """The count now of a row's subject, as an expression of its query."""
+    folded = (
+        sa.select(counters.c.value)
+        .where(
+            counters.c.subject_kind == subject_kind,
+            counters.c.subject_id == subject,
+            counters.c.name == name,
+        )
+        .scalar_subquery()
+    )
+    since = (
+        sa.select(sa.func.sum(counter_deltas.c.delta))
+        .where(
+            counter_deltas.c.subject_kind == subject_kind,
+            counter_deltas.c.subject_id == subject,
+            counter_deltas.c.name == name,
+        )
+        .scalar_subquery()
+    )
+    return sa.func.coalesce(folded, 0) + sa.func.coalesce(since, 0)
+
+
 def fold(conn: Connection, *, limit: int = 5000) -> int:
     """Add up to `limit` deltas to their values and remove them. How many there were: call again while it is `limit`.
 

@@ -98,6 +98,14 @@ def default_instance(conn: Connection) -> Instance | None:
     return _one(conn, instances.c.is_default)
 
 
+def shared_of(conn: Connection, region: int) -> Instance | None:
+    """The living shared instance of the region."""
+    return _one(
+        conn,
+        sa.and_(instances.c.kind == InstanceKind.SHARED.value, instances.c.region_id == region),
+    )
+
+
 def list_instances(conn: Connection, tenant: TenantId | None = None) -> list[Instance]:
     """Living instances by name: the shared ones and the dedicated ones of the tenant, or (None) of all."""
     query = sa.select(instances).where(instances.c.deleted_at.is_(None)).order_by(instances.c.name)

@@ -1,6 +1,7 @@
 """Namespaces and repositories: rows, by name, created on first push."""
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -178,10 +179,9 @@ def insert_repository(
     path: str,
     *,
     created_by: UserId | None,
-    brief: str = "",
-    description: str = "",
+    said: Mapping[str, Any] = MappingProxyType({}),
 ) -> Repository:
-    """A new repository in the namespace."""
+    """A new repository in the namespace. `said`: see `describe_repository`."""
     created_at = now(conn)
     number = conn.execute(
         sa.insert(repositories)
@@ -190,11 +190,10 @@ def insert_repository(
             instance_id=namespace.instance,
             name=path,
             full_name=f"{namespace.name}/{path}",
-            brief=brief,
-            description=description,
             created_by=created_by,
             created_at=created_at,
             updated_at=created_at,
+            **{"description": "", **said},
         )
         .returning(repositories.c.id)
     ).scalar_one()
@@ -205,7 +204,7 @@ def insert_repository(
         tenant=namespace.tenant,
         namespace_name=namespace.name,
         path=path,
-        is_public=namespace.is_public,
+        is_public=namespace.is_public if said.get("is_public") is None else bool(said["is_public"]),
     )
 
 
@@ -217,10 +216,10 @@ def touch_repository(conn: Connection, repository: RepositoryId, at: Micros) -> 
 
 
 def describe_repository(
-    conn: Connection, repository: RepositoryId, *, brief: str, description: str, at: Micros
+    conn: Connection, repository: RepositoryId, said: Mapping[str, Any], at: Micros
 ) -> None:
-    """Change what is said about it."""
-    values = {"brief": brief, "description": description, "updated_at": at}
+    """Change what is said about it. `said`: values of the columns brief, description, category, is_public (None: as the namespace)."""
+    values = {**said, "updated_at": at}
     conn.execute(sa.update(repositories).where(repositories.c.id == repository).values(**values))
 
 

@@ -204,7 +204,7 @@ def _details(conn: Connection, repository: RepositoryId, names: Sequence[str]) -
         rows = conn.execute(
             sa.select(
                 tags.c.name,
-                tags.c.valid_from,
+                tags.c.pushed_at,
                 manifests.c.digest,
                 manifests.c.media_type,
                 manifests.c.layers_size,
@@ -222,6 +222,6 @@ def _details(conn: Connection, repository: RepositoryId, names: Sequence[str]) -
                 row.digest,
                 row.media_type,
                 size=row.layers_size,
-                set_at=Micros(row.valid_from),
+                set_at=Micros(row.pushed_at),
             )
     return [found[name] for name in names if name in found]

@@ -80,6 +80,20 @@ def repository_tags(conn: Connection, numbers: Sequence[int]) -> dict[int, int]:
     )
 
 
+def repository_tagged_bytes(conn: Connection, numbers: Sequence[int]) -> dict[int, int]:
+    """Sizes of what the present tags of each mean, added up."""
+    present = _sums(
+        tags.c.repository_id,
+        sa.func.sum(manifests.c.layers_size),
+        tags.join(manifests, manifests.c.id == tags.c.manifest_id),
+    )
+    return _totals(
+        conn,
+        numbers,
+        present.where(tags.c.repository_id.in_(numbers), tags.c.valid_until.is_(None)),
+    )
+
+
 def namespace_repositories(conn: Connection, numbers: Sequence[int]) -> dict[int, int]:
     """The living repositories of each."""
     living = _sums(repositories.c.namespace_id, sa.func.count(), repositories)

@@ -4,6 +4,7 @@ What each pull makes anew is a `Struct`: made in a tenth of a dataclass's time.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from msgspec import Struct
 
@@ -18,6 +19,9 @@ from entrepot.model.ids import (
     UploadId,
 )
 from entrepot.oci.digest import Algorithm
+
+MAX_TAGS_TOLD: Final = 1000
+"""Names of tags that a repository's summary has at most."""
 
 
 class Repository(Struct, frozen=True):
@@ -93,18 +97,58 @@ class UploadSession:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryDetails:
-    """A repository as lists show it. `brief`: one line about it."""
+    """A repository as lists show it. `brief`: one line about it; `category`: in a dialect's words."""
 
     repository: Repository
     brief: str
     description: str
     created_at: Micros
     updated_at: Micros
+    category: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RepositorySummary:
+    """A repository with what is counted about it.
+
+    `size`: of its tags' images together, in bytes; `pulls`: of manifests; `tags`: names, the newest first, at most `MAX_TAGS_TOLD`.
+    """
+
+    details: RepositoryDetails
+    namespace_number: int
+    tenant_name: str
+    tenant_public_id: str
+    creator_public_id: str
+    creator_name: str
+    tag_count: int
+    size: int
+    pulls: int
+    tags: tuple[str, ...] = ()
+
+
+
+@dataclass(frozen=True, slots=True)
+class TagRow:
+    """A present tag with the document it means.
+
+    `config_digest`: of the image's config, empty where there is none; `size`: of config and layers, in bytes; `set_at`: since when it
+    means that; `pushed_at`: when that was last pushed under it.
+    """
+
+    id: int
+    name: str
+    digest: str
+    media_type: str
+    size: int
+    config_digest: str
+    payload: bytes
+    set_at: Micros
+    pushed_at: Micros
 
 
 @dataclass(frozen=True, slots=True)
 class TagDetails:
-    """A present tag and the manifest it means. `size`: of config and layers, in bytes; `set_at`: since when it means that."""
+    """A present tag and the manifest it means. `size`: of config and layers, in bytes; `set_at`: when that was last pushed under it."""
 
     name: str
     digest: str

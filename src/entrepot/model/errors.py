@@ -107,6 +107,14 @@ class ValueInvalid(InvalidInput):
     reason: str
 
 
+@dataclass(eq=False)
+class TextTooLong(ValueInvalid):
+    """A text is longer than it may be."""
+
+    def __init__(self, field: str, most: int) -> None:
+        super().__init__(field, f"at most {most} characters")
+
+
 # -- it is not there --------------------------------------------------------------------------------------------------
 
 

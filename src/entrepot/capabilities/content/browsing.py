@@ -23,15 +23,19 @@ MAX_CONFIG: Final = 4 * 1024 * 1024  # bytes of a config that is shown as a text
 
 @dataclass(frozen=True, slots=True)
 class Rows(Generic[T]):
-    """One page, and how many rows there are on all."""
+    """One page, how many rows there are on all, and how many before this page."""
 
     rows: Sequence[T]
     total: int
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class BrowseRepositories:
-    """The tenant's repositories in the instance. `namespace`, `name`: parts of their names; `sort`: one of `browsing.SORTS`."""
+    """The tenant's repositories in the instance. `namespace`, `name`: parts of their names; `sort`: one of `browsing.SORTS`.
+
+    `category`, `is_public`: those that are so.
+    """
 
     instance: InstanceId
     tenant: TenantId
@@ -40,6 +44,8 @@ class BrowseRepositories:
     sort: str = "name"
     descending: bool = False
     window: Slice = field(default_factory=Slice)
+    category: str = ""
+    is_public: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,28 +79,35 @@ async def browse_repositories(
     ctx: Context, caller: Caller, command: BrowseRepositories
 ) -> Rows[RepositoryDetails]:
     """Those of them that the caller may read. Callers without any right see none."""
+    return await ctx.db.read(lambda conn: repositories_seen(ctx, conn, caller, command))
 
-    def read(conn: Connection) -> Rows[RepositoryDetails]:
-        listing = ctx.access.visible_repositories(
-            conn, caller, include_public=False, instance=command.instance
-        )
-        asked = RepositoryFilter(
-            command.tenant,
-            command.instance,
-            namespace=command.namespace,
-            name=command.name,
-            visibility=listing.visibility,
-            sort=command.sort,
-            descending=command.descending,
-        )
-        if listing.is_exact:
-            return Rows(*browsing.repositories_page(conn, asked, command.window))
-        everything, _ = browsing.repositories_page(conn, asked, Slice())
-        seen = [one for one in everything if listing.admits(one.repository)]
-        first = command.window.offset
-        return Rows(seen[first : first + command.window.limit], len(seen))
 
-    return await ctx.db.read(read)
+def repositories_seen(
+    ctx: Context, conn: Connection, caller: Caller, command: BrowseRepositories
+) -> Rows[RepositoryDetails]:
+    """Likewise, in a transaction."""
+    listing = ctx.access.visible_repositories(
+        conn, caller, include_public=False, instance=command.instance
+    )
+    asked = RepositoryFilter(
+        command.tenant,
+        command.instance,
+        namespace=command.namespace,
+        name=command.name,
+        visibility=listing.visibility,
+        sort=command.sort,
+        descending=command.descending,
+        category=command.category,
+        is_public=command.is_public,
+    )
+    if listing.is_exact:
+        return Rows(
+            *browsing.repositories_page(conn, asked, command.window), command.window.offset
+        )
+    everything, _ = browsing.repositories_page(conn, asked, Slice())
+    seen = [one for one in everything if listing.admits(one.repository)]
+    first = command.window.offset
+    return Rows(seen[first : first + command.window.limit], len(seen), first)
 
 
 async def browse_tags(ctx: Context, caller: Caller, command: BrowseTags) -> Rows[TagDetails]:

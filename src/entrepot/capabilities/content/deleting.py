@@ -7,7 +7,7 @@ later. Until it has, `undelete` brings tags and manifests back.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from entrepot.capabilities.content.linking import count_bytes
+from entrepot.capabilities.content.linking import count_bytes, count_tags
 from entrepot.capabilities.content.place import Place, existing, note, settle
 from entrepot.capabilities.context import Context
 from entrepot.metadata import blobs, counters, manifests, namespaces, reviews, tags
@@ -23,7 +23,7 @@ from entrepot.model.errors import (
     NotEmpty,
 )
 from entrepot.model.events import EventKind
-from entrepot.model.ids import Micros
+from entrepot.model.ids import ManifestId, Micros
 from entrepot.oci.digest import Digest
 
 
@@ -66,7 +66,22 @@ def _end_tag(
     number = tags.end(conn, repository.id, name, Micros(now(conn)))
     if number is None:
         raise ManifestUnknown(name[:300])
-    counters.add(conn, "repository", repository.id, "tags", -1)
+    tag_ended(ctx, conn, repository, caller, name=name, number=number)
+
+
+def tag_ended(
+    ctx: Context,
+    conn: Connection,
+    repository: Repository,
+    caller: Caller,
+    *,
+    name: str,
+    number: ManifestId,
+    digest: str | None = None,
+    details: dict[str, object] | None = None,
+) -> None:
+    """In the transaction that ended a tag of the manifest: it is counted no more, the collector looks later, and it is told."""
+    count_tags(conn, repository, lost=[number])
     untagged_after = ctx.settings.gc.untagged_after
     if untagged_after is not None:
         reviews.enqueue(
@@ -76,7 +91,15 @@ def _end_tag(
             after_seconds=untagged_after.seconds,
             reason="untagged",
         )
-    note(conn, repository, caller, EventKind.TAG_DELETED, tag=name)
+    note(
+        conn,
+        repository,
+        caller,
+        EventKind.TAG_DELETED,
+        digest=digest,
+        tag=name,
+        details=details,
+    )
 
 
 async def delete_manifest(ctx: Context, caller: Caller, place: Place, digest: Digest) -> None:
@@ -97,7 +120,7 @@ async def delete_manifest(ctx: Context, caller: Caller, place: Place, digest: Di
         at = Micros(now(conn))
         ended = tags.end_all_of(conn, manifest.id, at)
         if ended:
-            counters.add(conn, "repository", repository.id, "tags", -len(ended))
+            count_tags(conn, repository, lost=[manifest.id] * len(ended))
         manifests.tombstone(conn, manifest.id, at)
         count_bytes(conn, repository, -manifest.size)
         reviews.enqueue(
@@ -141,7 +164,7 @@ async def delete_repository(ctx: Context, caller: Caller, place: Place) -> None:
 
 async def remove_repository(ctx: Context, caller: Caller, command: DeleteRepository) -> None:
     """Likewise. Raises NotEmpty too, where it is to be empty and is not."""
-    found = await existing(ctx, caller, Permission.REPOSITORY_MANAGE, command.place)
+    found = await existing(ctx, caller, Permission.REPOSITORY_EDIT, command.place)
     keep = ctx.settings.history.keep.seconds
 
     def write(conn: Connection) -> None:

@@ -3,17 +3,19 @@
 The logical bytes of a repository are the sizes of the blobs linked to it plus those of its living manifests' documents.
 """
 
+from collections.abc import Sequence
+
 from entrepot.capabilities.content import gate
 from entrepot.capabilities.content.place import Place, for_push, require, resource_of, settle
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.instances import quotas
-from entrepot.metadata import blobs, collection, counters, namespaces
+from entrepot.metadata import blobs, collection, counters, manifests, namespaces
 from entrepot.metadata.database import Connection, now
 from entrepot.metadata.reviews import ReviewKind
 from entrepot.model.access import Caller, Permission
 from entrepot.model.content import Blob, Repository
 from entrepot.model.errors import Denied
-from entrepot.model.ids import Micros
+from entrepot.model.ids import ManifestId, Micros
 from entrepot.oci.digest import Digest
 from entrepot.oci.reference import RepositoryName
 
@@ -38,6 +40,22 @@ def count_bytes(conn: Connection, repository: Repository, delta: int) -> None:
         quotas.admit_bytes(conn, repository, delta)
     counters.add(conn, "namespace", repository.namespace, "bytes", delta)
     counters.add(conn, "repository", repository.id, "bytes", delta)
+
+
+def count_tags(
+    conn: Connection,
+    repository: Repository,
+    *,
+    gained: Sequence[ManifestId] = (),
+    lost: Sequence[ManifestId] = (),
+) -> None:
+    """Tags that began to mean (`gained`) or mean no longer (`lost`) these manifests, one for each: their number, and the sum of sizes."""
+    sizes = manifests.layers_sizes(conn, {*gained, *lost})
+    grown = sum(sizes[number] for number in gained) - sum(sizes[number] for number in lost)
+    subject = ("repository", int(repository.id))
+    counters.add_many(
+        conn, {(*subject, "tags"): len(gained) - len(lost), (*subject, "tagged_bytes"): grown}
+    )
 
 
 async def mount_blob(

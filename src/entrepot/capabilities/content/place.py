@@ -5,8 +5,10 @@ who could read a repository of that name is told that it is not there. A missing
 (names are unique in the instance, so creating it would tell as well), with what to do about it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
 from msgspec import Struct
 
@@ -142,13 +144,12 @@ def create(
     path: str,
     *,
     caller: Caller,
-    brief: str = "",
-    description: str = "",
+    said: Mapping[str, Any] = MappingProxyType({}),
 ) -> Repository:
     """In a transaction that was permitted: a new repository, counted and told of. Raises QuotaExceeded."""
     quotas.admit(conn, namespace, "repositories", 1)
     repository = namespaces.insert_repository(
-        conn, namespace, path, created_by=caller.user, brief=brief, description=description
+        conn, namespace, path, created_by=caller.user, said=said
     )
     counters.add(conn, "namespace", namespace.id, "repositories", 1)
     note(conn, repository, caller, EventKind.REPOSITORY_CREATED)

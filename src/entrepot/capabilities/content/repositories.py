@@ -1,35 +1,41 @@
-"""Repositories as things of their own: made before the first push, described."""
+"""Repositories as things of their own: made before the first push, described, made public or private by themselves."""
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final
 
 from entrepot.capabilities.access.rights import of_namespace, of_repository
 from entrepot.capabilities.content.place import Place, create, existing, settle
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.operations.trail import change, note
-from entrepot.metadata import namespaces
+from entrepot.metadata import epochs, namespaces
 from entrepot.metadata.database import Connection, now
 from entrepot.model.access import Caller, Permission, Resource
 from entrepot.model.content import Repository
-from entrepot.model.errors import NamespaceUnknown, NameTaken, ValueInvalid
+from entrepot.model.errors import NamespaceUnknown, NameTaken, TextTooLong
 from entrepot.model.ids import Micros
 from entrepot.model.tenancy import Namespace, check_repository_name
 
-MAX_BRIEF: Final = 100  # characters
-MAX_DESCRIPTION: Final = 10_000
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+MOST: Final = MappingProxyType({"brief": 100, "description": 10_000, "category": 64})
+"""Characters of what is said about a repository."""
 
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A repository, and what is said about it: a line, and a text."""
+    """A repository, and what is said about it.
+
+    `said`: `brief` (a line), `description`, `category`, `is_public` (instead of what its namespace is). What is not in it stays as it
+    is, or of a new repository empty.
+    """
 
     place: Place
-    brief: str = ""
-    description: str = ""
+    said: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
 
 
 async def create_repository(ctx: Context, caller: Caller, command: Described) -> Repository:
-    """Make an empty one. Raises Denied, NamespaceUnknown, NameInvalid, NameTaken, QuotaExceeded, ValueInvalid."""
+    """Make an empty one. Raises Denied, NamespaceUnknown, NameInvalid, NameTaken, QuotaExceeded, TextTooLong."""
     _check(command)
     place = command.place
     path = check_repository_name(place.instance.kind, place.name.path)
@@ -40,36 +46,35 @@ async def create_repository(ctx: Context, caller: Caller, command: Described) ->
         ctx.access.require(conn, caller, Permission.REPOSITORY_CREATE, resource)
         if namespaces.find_repository(conn, namespace.instance, str(place.name)) is not None:
             raise NameTaken(str(place.name))
-        repository = create(
+        repository = create(conn, namespace, path, caller=caller, said=command.said)
+        note(
             conn,
-            namespace,
-            path,
-            caller=caller,
-            brief=command.brief,
-            description=command.description,
+            caller,
+            "repository.create",
+            repository.full_name,
+            tenant=repository.tenant,
+            public=repository.is_public,
         )
-        note(conn, caller, "repository.create", repository.full_name, tenant=repository.tenant)
         return repository
 
     return await change(ctx, caller, "repository.create", write)
 
 
 async def describe_repository(ctx: Context, caller: Caller, command: Described) -> None:
-    """Say something else about it. Raises Denied, RepositoryUnknown, ValueInvalid."""
+    """Say something else about it. Raises Denied, RepositoryUnknown, TextTooLong."""
     _check(command)
-    found = await existing(ctx, caller, Permission.REPOSITORY_MANAGE, command.place)
+    found = await existing(ctx, caller, Permission.REPOSITORY_EDIT, command.place)
 
     def write(conn: Connection) -> None:
         repository = settle(conn, found, caller)
-        ctx.access.require(conn, caller, Permission.REPOSITORY_MANAGE, of_repository(repository))
-        namespaces.describe_repository(
-            conn,
-            repository.id,
-            brief=command.brief,
-            description=command.description,
-            at=Micros(now(conn)),
-        )
+        ctx.access.require(conn, caller, Permission.REPOSITORY_EDIT, of_repository(repository))
+        namespaces.describe_repository(conn, repository.id, command.said, Micros(now(conn)))
         note(conn, caller, "repository.describe", repository.full_name, tenant=repository.tenant)
+        is_public = command.said.get("is_public", repository.is_public)
+        if is_public != repository.is_public:
+            ctx.access.raise_epoch(conn, epochs.of_tenant(repository.tenant))
+            verb = "publish" if is_public else "unpublish"
+            note(conn, caller, f"repository.{verb}", repository.full_name, tenant=repository.tenant)
 
     await change(ctx, caller, "repository.describe", write)
 
@@ -85,9 +90,6 @@ def _namespace(ctx: Context, conn: Connection, caller: Caller, place: Place) -> 
 
 
 def _check(command: Described) -> None:
-    for field, text, most in (
-        ("brief description", command.brief, MAX_BRIEF),
-        ("description", command.description, MAX_DESCRIPTION),
-    ):
-        if len(text) > most:
-            raise ValueInvalid(field, f"at most {most} characters")
+    for name, most in MOST.items():
+        if len(command.said.get(name) or "") > most:
+            raise TextTooLong(name, most)

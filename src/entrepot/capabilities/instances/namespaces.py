@@ -7,10 +7,10 @@ from typing import Any, Final
 from entrepot.capabilities.access.rights import of_namespace
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.instances.instances import instance_for
-from entrepot.capabilities.instances.quotas import admit_namespace
+from entrepot.capabilities.instances.quotas import admit_namespace, default_of_shared
 from entrepot.capabilities.instances.tagging import check_tags
 from entrepot.capabilities.operations.trail import change, note
-from entrepot.metadata import access, epochs, events, namespaces, policies, resource_tags
+from entrepot.metadata import access, epochs, events, namespaces, policies, resource_tags, retention
 from entrepot.metadata.database import Connection, now
 from entrepot.metadata.instances import public_id_of
 from entrepot.model.access import Caller, Level, Permission, Resource, Role
@@ -101,8 +101,14 @@ async def create_namespace(ctx: Context, caller: Caller, command: CreateNamespac
 async def get_namespace(ctx: Context, caller: Caller, command: NamedNamespace) -> Namespace:
     """One namespace the caller may read. Raises Denied, NamespaceUnknown."""
     return await ctx.db.read(
-        lambda conn: _permitted(ctx, conn, caller, command, Permission.NAMESPACE_READ)
+        lambda conn: permitted(ctx, conn, caller, command, Permission.NAMESPACE_READ)
     )
+
+
+async def owner_of(ctx: Context, named: NamedNamespace) -> TenantId | None:
+    """Whose the namespace of that name is; None: there is none. Says nothing of what anybody may."""
+    found = await ctx.hot.namespace(named.instance, named.name)
+    return None if found is None else found.tenant
 
 
 async def list_namespaces(ctx: Context, caller: Caller, command: ListNamespaces) -> list[Namespace]:
@@ -132,7 +138,7 @@ async def modify_namespace(ctx: Context, caller: Caller, command: ModifyNamespac
     """Change who may pull without being asked. Raises Denied, NamespaceUnknown."""
 
     def write(conn: Connection) -> Namespace:
-        namespace = _permitted(ctx, conn, caller, command.namespace, Permission.NAMESPACE_MANAGE)
+        namespace = permitted(ctx, conn, caller, command.namespace, Permission.NAMESPACE_MANAGE)
         _mark(conn, namespace, command)
         if namespace.is_public == command.is_public:
             return namespace
@@ -149,7 +155,7 @@ async def delete_namespace(ctx: Context, caller: Caller, command: NamedNamespace
     """Delete an empty one; its name is free again. Raises Denied, NamespaceUnknown, NotEmpty."""
 
     def write(conn: Connection) -> None:
-        namespace = _permitted(ctx, conn, caller, command, Permission.NAMESPACE_MANAGE)
+        namespace = permitted(ctx, conn, caller, command, Permission.NAMESPACE_MANAGE)
         remove_namespace(conn, caller, namespace)
         ctx.access.raise_epoch(conn, epochs.of_tenant(namespace.tenant))
 
@@ -161,6 +167,7 @@ def remove_namespace(conn: Connection, caller: Caller, namespace: Namespace) -> 
     if namespaces.has_repositories(conn, namespace.id):
         raise NotEmpty(namespace.name)
     namespaces.tombstone_namespace(conn, namespace.id, Micros(now(conn)))
+    retention.forget_namespace(conn, namespace.id)
     resource_tags.forget(conn, "namespace", _tagged(conn, namespace))
     _record(conn, caller, namespace, EventKind.NAMESPACE_DELETED)
 
@@ -182,8 +189,8 @@ def _tagged(conn: Connection, namespace: Namespace) -> str:
 
 def _default_limit(ctx: Context, kind: InstanceKind) -> int | None:
     """SWR organizations are limited by default; TCR namespaces are not, and 0 is no limit."""
-    limit = ctx.settings.quota.swr_organizations
-    return limit if kind is InstanceKind.SHARED and limit > 0 else None
+    setting = ctx.settings.quota.swr_organizations
+    return default_of_shared(setting) if kind is InstanceKind.SHARED else None
 
 
 def _let_creator_manage(conn: Connection, caller: Caller, namespace: Namespace) -> None:
@@ -195,7 +202,7 @@ def _let_creator_manage(conn: Connection, caller: Caller, namespace: Namespace) 
         policies.set_grant(conn, caller.user, namespace.id, repository=None, level=Level.MANAGE)
 
 
-def _permitted(
+def permitted(
     ctx: Context,
     conn: Connection,
     caller: Caller,

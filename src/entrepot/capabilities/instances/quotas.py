@@ -46,11 +46,13 @@ def admit_bytes(conn: Connection, repository: Repository, amount: int) -> None:
     )
 
 
-def admit_tag(conn: Connection, repository: Repository) -> None:
-    """Raises QuotaExceeded if one more tag would pass the namespace's limit of tags in one repository."""
+def admit_tag(conn: Connection, repository: Repository, *, others: int = 0) -> None:
+    """Raises QuotaExceeded if one more tag would pass the namespace's limit of tags in one repository. `others`: not counted yet."""
     subject = ("namespace", int(repository.namespace))
     limit = quotas.limits(conn, [subject], "tags").get(subject)
-    if limit is not None and counters.value(conn, "repository", repository.id, "tags") + 1 > limit:
+    if limit is None:
+        return
+    if counters.value(conn, "repository", repository.id, "tags") + others + 1 > limit:
         raise QuotaExceeded("tags", limit)
 
 
@@ -66,6 +68,11 @@ def admit_namespace(
     whole = found.get(subjects[1], found.get(subjects[2]))
     if whole is not None and namespaces.count_namespaces(conn, instance, None) + 1 > whole:
         raise QuotaExceeded("namespaces", whole)
+
+
+def default_of_shared(setting: int) -> int | None:
+    """How many namespaces a tenant may have in a shared instance without a limit of its own; 0 is no limit."""
+    return setting if setting > 0 else None
 
 
 def admit_in_instance(

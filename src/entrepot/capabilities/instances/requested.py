@@ -47,6 +47,22 @@ async def find_requested(
     return await ctx.db.read(read)
 
 
+async def find_shared(ctx: Context, caller: Caller, region: str) -> Requested:
+    """Likewise, with the region's shared instance. Raises RegionUnknown, InstanceUnknown (a region without one), Unauthenticated."""
+
+    def read(conn: Connection) -> Requested:
+        tenant = None if caller.tenant is None else tenants.get_tenant(conn, caller.tenant)
+        if tenant is None:
+            raise Unauthenticated("the tenant is gone")
+        where = _region(conn, region, frozenset())
+        shared = instances.shared_of(conn, where.id)
+        if shared is None:
+            raise InstanceUnknown(f"the shared one of {where.name}")
+        return Requested(tenant, where, shared)
+
+    return await ctx.db.read(read)
+
+
 def _region(conn: Connection, name: str, aliases: AbstractSet[str]) -> Region:
     regions = tenants.list_regions(conn)
     found = next((region for region in regions if region.name == name), None)

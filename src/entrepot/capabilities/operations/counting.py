@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import structlog
 
 from entrepot.capabilities.operations.work import Handler, JobContext, Summary, Watch
-from entrepot.metadata import counters
+from entrepot.metadata import counters, manifests
 from entrepot.metadata.counters import Key
 from entrepot.metadata.database import Connection, Database
 from entrepot.model.errors import Unavailable
@@ -100,6 +100,15 @@ async def _recount(ctx: JobContext, one: Counted, totals: "Counter[str]") -> Non
 # -- pulls ------------------------------------------------------------------------------------------------------------
 
 
+def _write_pulls(conn: Connection, taken: Mapping[Key, int]) -> None:
+    """Pulls of manifests, and with them of their repositories."""
+    totals = Counter(taken)
+    numbers = [number for kind, number, name in taken if (kind, name) == ("manifest", "pulls")]
+    for number, repository in manifests.repositories_of(conn, numbers).items():
+        totals["repository", repository, "pulls"] += taken["manifest", number, "pulls"]
+    counters.add_many(conn, totals)
+
+
 class PullCounter:
     """Counts in memory and writes deltas every few seconds: a pull costs no write. kill -9 loses one interval at most.
 
@@ -132,7 +141,7 @@ class PullCounter:
         if not taken:
             return
         try:
-            await self._db.write(lambda conn: counters.add_many(conn, taken))
+            await self._db.write(lambda conn: _write_pulls(conn, taken))
         except Exception:
             for (kind, subject_id, name), count in taken.items():
                 self.add(kind, subject_id, name, count)

@@ -37,6 +37,7 @@ _REPOSITORIES = partial(truths.countable_ids, purging=PURGING)
 COUNTED = (  # repositories first: a namespace's bytes are the sum of theirs
     Counted("repository", "bytes", _REPOSITORIES, truths.repository_bytes),
     Counted("repository", "tags", _REPOSITORIES, truths.repository_tags),
+    Counted("repository", "tagged_bytes", _REPOSITORIES, truths.repository_tagged_bytes),
     Counted("namespace", "repositories", truths.namespace_ids, truths.namespace_repositories),
     Counted("namespace", "bytes", truths.namespace_ids, truths.namespace_bytes),
 )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from entrepot.capabilities.content import gate
-from entrepot.capabilities.content.linking import count_bytes
+from entrepot.capabilities.content.linking import count_bytes, count_tags
 from entrepot.capabilities.content.place import Place, existing, note, settle
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.instances import quotas
@@ -204,9 +204,10 @@ def _restore_tag(
     moved = tags.set_tag(conn, repository.id, name, manifest=number, at=at, actor=caller.name)
     if not moved.changed:
         return
-    if moved.before is None:
-        counters.add(conn, "repository", repository.id, "tags", 1)
-    else:
+    count_tags(
+        conn, repository, gained=[number], lost=[] if moved.before is None else [moved.before]
+    )
+    if moved.before is not None:
         _review_untagged(ctx, conn, moved.before)
     namespaces.touch_repository(conn, repository.id, at)
     digest = restoring.document(conn, number).digest

@@ -22,3 +22,9 @@ class Api(Section, frozen=True, kw_only=True):
             "Take a vendor's region name that no region here has for the default one, so that clients need no change but the endpoint."
         ),
     ] = True
+    swr_error_arrays: Annotated[
+        bool,
+        setting(
+            "Answer errors of the SWR API as the bare array of the vendor's appendix. Its SDK finds no code in that, so an object is the default."
+        ),
+    ] = False

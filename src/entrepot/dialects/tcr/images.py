@@ -52,7 +52,8 @@ class CreateRepository(OfRegistry, frozen=True, kw_only=True):
     def to_command(self, asked: Asked) -> Described:
         """Absent texts are empty."""
         where = place(asked, self.namespace_name, self.repository_name)
-        return Described(where, self.brief_description or "", self.description or "")
+        said = {"brief": self.brief_description or "", "description": self.description or ""}
+        return Described(where, said)
 
 
 class ModifyRepository(OfRegistry, frozen=True, kw_only=True):
@@ -66,7 +67,8 @@ class ModifyRepository(OfRegistry, frozen=True, kw_only=True):
     def to_command(self, asked: Asked) -> Described:
         """Both texts replace what was there."""
         where = place(asked, self.namespace_name, self.repository_name)
-        return Described(where, self.brief_description, self.description)
+        said = {"brief": self.brief_description, "description": self.description}
+        return Described(where, said)
 
 
 class DeleteRepository(OfRegistry, frozen=True, kw_only=True):

@@ -65,7 +65,7 @@ class Tcr:
 
     async def __call__(self, request: Request, _instance: Instance) -> Response:
         """Answer one request; raises nothing of ours."""
-        if not _is_meant(request):
+        if not is_meant(request):
             return Response(404, [(b"content-type", b"text/plain")], b"not found\n")
         request.id = request_id = envelope.new_request_id()  # one id in log, audit trail and answer
         try:
@@ -217,7 +217,7 @@ class Tcr:
         )
 
 
-def _is_meant(request: Request) -> bool:
+def is_meant(request: Request) -> bool:
     """Whether it shows any sign of this API; `/` of a bare address has other visitors too."""
     return (
         bool(request.header(b"x-tc-action"))

@@ -1,0 +1,1 @@
+"""Huawei Cloud SWR: its REST API over the region's shared instance. Vendor words live only here."""

@@ -1,0 +1,11 @@
+"""Every operation of the API. Dispatch, the reference page, OpenAPI and the tests read this table and nothing else."""
+
+from itertools import chain
+from typing import Final
+
+from entrepot.dialects.swr import logins, organizations, quotas, repositories, tags
+from entrepot.dialects.swr.endpoints import Endpoint, Paths
+
+GROUPS: Final = (organizations, repositories, tags, logins, quotas)
+TABLE: Final[tuple[Endpoint, ...]] = tuple(chain.from_iterable(one.ENDPOINTS for one in GROUPS))
+PATHS: Final = Paths(TABLE)

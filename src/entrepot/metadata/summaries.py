@@ -1,0 +1,83 @@
+"""What is counted about repositories, for a page of them at once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from entrepot.metadata import counters
+from entrepot.metadata.schema import namespaces, repositories, tags, tenants, users
+from entrepot.model.content import MAX_TAGS_TOLD, RepositoryDetails, RepositorySummary
+
+_CHUNK = 400
+
+
+def summaries(
+    conn: Connection, found: Sequence[RepositoryDetails], *, with_tags: bool
+) -> list[RepositorySummary]:
+    """In their order; what is gone meanwhile is left out. `with_tags`: also the names of tags."""
+    ids = [int(one.repository.id) for one in found]
+    people = _people(conn, ids)
+    counted, sizes, pulls = (
+        counters.many(conn, "repository", ids, name) for name in ("tags", "tagged_bytes", "pulls")
+    )
+    named = _tags(conn, ids) if with_tags else {}
+    return [
+        RepositorySummary(
+            details=one,
+            namespace_number=row.number,
+            tenant_name=row.tenant_name,
+            tenant_public_id=row.tenant_public_id,
+            creator_public_id=row.creator_public_id or "",
+            creator_name=row.creator_name or "",
+            tag_count=counted[number],
+            size=sizes[number],
+            pulls=pulls[number],
+            tags=tuple(named.get(number, ())),
+        )
+        for one, number in zip(found, ids, strict=True)
+        if (row := people.get(number)) is not None
+    ]
+
+
+def _people(conn: Connection, ids: Sequence[int]) -> dict[int, Any]:
+    """Whose each is, and who made it."""
+    found: dict[int, Any] = {}
+    query = (
+        sa.select(
+            repositories.c.id,
+            namespaces.c.number,
+            tenants.c.name.label("tenant_name"),
+            tenants.c.public_id.label("tenant_public_id"),
+            users.c.public_id.label("creator_public_id"),
+            users.c.name.label("creator_name"),
+        )
+        .join(namespaces, namespaces.c.id == repositories.c.namespace_id)
+        .join(tenants, tenants.c.id == namespaces.c.tenant_id)
+        .outerjoin(users, users.c.id == repositories.c.created_by)
+    )
+    for start in range(0, len(ids), _CHUNK):
+        rows = conn.execute(query.where(repositories.c.id.in_(ids[start : start + _CHUNK])))
+        found.update((row.id, row) for row in rows)
+    return found
+
+
+def _tags(conn: Connection, ids: Sequence[int]) -> dict[int, list[str]]:
+    """Present tags of each, the newest first."""
+    found: dict[int, list[str]] = {}
+    rank = sa.func.row_number().over(
+        partition_by=tags.c.repository_id, order_by=(tags.c.valid_from.desc(), tags.c.name)
+    )
+    for start in range(0, len(ids), _CHUNK):
+        ranked = (
+            sa.select(tags.c.repository_id, tags.c.name, rank.label("rank"))
+            .where(
+                tags.c.repository_id.in_(ids[start : start + _CHUNK]), tags.c.valid_until.is_(None)
+            )
+            .subquery()
+        )
+        query = sa.select(ranked).where(ranked.c.rank <= MAX_TAGS_TOLD).order_by(ranked.c.rank)
+        for row in conn.execute(query):
+            found.setdefault(row.repository_id, []).append(row.name)
+    return found
