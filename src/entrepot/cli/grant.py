@@ -5,11 +5,11 @@ import click
 from entrepot.capabilities.access.identities.grants import (
     RemoveGrant,
     SetGrant,
-    Target,
     list_grants,
     remove_grant,
     set_grant,
 )
+from entrepot.capabilities.access.targets import Target
 from entrepot.capabilities.context import Context
 from entrepot.cli.local import run
 from entrepot.cli.naming import instance_of, instance_option

@@ -207,6 +207,15 @@ def set_grant(
         )
 
 
+def find_grant(
+    conn: Connection, user: UserId, namespace: NamespaceId, *, repository: RepositoryId | None
+) -> Level | None:
+    """What the user was given there."""
+    query = sa.select(grants.c.level).where(*_grant(user, namespace, repository=repository))
+    level = conn.scalar(query)
+    return None if level is None else Level(level)
+
+
 def remove_grant(
     conn: Connection, user: UserId, namespace: NamespaceId, *, repository: RepositoryId | None
 ) -> bool:
@@ -224,6 +233,7 @@ def list_grants(
         sa.select(
             grants.c.user_id,
             users.c.name.label("user_name"),
+            users.c.public_id.label("user_public_id"),
             grants.c.namespace_id,
             namespaces.c.name.label("namespace_name"),
             grants.c.repository_id,
@@ -266,4 +276,5 @@ def _grant_of(row: Any) -> Grant:
         repository=None if row.repository_id is None else RepositoryId(row.repository_id),
         path=row.path,
         level=Level(row.level),
+        user_public_id=row.user_public_id,
     )

@@ -100,16 +100,6 @@ def delete_share(conn: Connection, repository: RepositoryId, tenant: TenantId) -
     return conn.execute(sa.delete(shares).where(*_one(repository, tenant))).rowcount > 0
 
 
-def forget_repository(conn: Connection, repository: RepositoryId) -> None:
-    """Remove all shares of a repository that is gone for good."""
-    conn.execute(sa.delete(shares).where(shares.c.repository_id == repository))
-
-
-def forget_tenant(conn: Connection, tenant: TenantId) -> None:
-    """Remove all shares that a tenant received, who is no more."""
-    conn.execute(sa.delete(shares).where(shares.c.tenant_id == tenant))
-
-
 def shares_of(
     conn: Connection, repository: Repository, *, tenant: TenantId | None = None
 ) -> list[Share]:

@@ -9,7 +9,6 @@ from entrepot.capabilities.access.callers import Credential, CredentialKind
 from entrepot.capabilities.access.identities.grants import (
     RemoveGrant,
     SetGrant,
-    Target,
     list_grants,
     remove_grant,
     set_grant,
@@ -73,6 +72,7 @@ from entrepot.capabilities.access.identities.users import (
     set_password,
     set_role,
 )
+from entrepot.capabilities.access.targets import Target
 from entrepot.capabilities.instances.buckets import (
     RestoreBucket,
     list_buckets,

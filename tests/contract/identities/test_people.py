@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from entrepot.capabilities.access.accounts import CreateToken, create_token
 from entrepot.capabilities.access.callers import Credential, CredentialKind
-from entrepot.capabilities.access.identities.grants import SetGrant, Target, set_grant
+from entrepot.capabilities.access.identities.grants import SetGrant, set_grant
 from entrepot.capabilities.access.identities.groups import (
     Membership,
     NamedGroup,
@@ -59,6 +59,7 @@ from entrepot.capabilities.access.identities.users import (
 )
 from entrepot.capabilities.access.sealing import MasterKeys, Sealer
 from entrepot.capabilities.access.secrets import key_context
+from entrepot.capabilities.access.targets import Target
 from entrepot.capabilities.instances.namespaces import CreateNamespace, create_namespace
 from entrepot.metadata import access as standings
 from entrepot.metadata import access_keys, accounts, epochs, identities, namespaces, tenants

@@ -9,12 +9,12 @@ from msgspec.structs import replace as replace_settings
 from entrepot.capabilities.access.identities.grants import (
     RemoveGrant,
     SetGrant,
-    Target,
     list_grants,
     remove_grant,
     set_grant,
 )
 from entrepot.capabilities.access.identities.tenants import delete_tenant
+from entrepot.capabilities.access.targets import Target
 from entrepot.capabilities.instances.changing import DeleteInstance, delete_instance
 from entrepot.capabilities.instances.creating import CreateInstance, create_instance
 from entrepot.capabilities.instances.instances import (

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from registry_client import Client
 from started import Operator, Started
 
-from entrepot.capabilities.access.identities.grants import SetGrant, Target, set_grant
+from entrepot.capabilities.access.identities.grants import SetGrant, set_grant
 from entrepot.capabilities.access.identities.policies import (
     AttachPolicy,
     WritePolicy,
@@ -24,6 +24,7 @@ from entrepot.capabilities.access.service_accounts import (
     CreateServiceAccount,
     create_service_account,
 )
+from entrepot.capabilities.access.targets import Target
 from entrepot.capabilities.instances.namespaces import CreateNamespace, create_namespace
 from entrepot.metadata import instances, schema
 from entrepot.model.access import Level, Permission

@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Final
 
 from entrepot.capabilities.access.identities import grants
+from entrepot.capabilities.access.targets import Target
 from entrepot.dialects.native.endpoints import Endpoint
 from entrepot.dialects.native.namespaces import OfNamespace
 from entrepot.dialects.native.shapes import Answers, Limit, Nothing, Paged, Windowed, on, windowed
@@ -33,9 +34,9 @@ class OfTarget(OfNamespace, frozen=True, kw_only=True):
 
     repository: str | None = None
 
-    def target(self, asked: Asked) -> grants.Target:
+    def target(self, asked: Asked) -> Target:
         """The tenant's."""
-        return grants.Target(asked.instance.id, self.namespace, self.repository, asked.tenant)
+        return Target(asked.instance.id, self.namespace, self.repository, asked.tenant)
 
 
 class ListGrants(OfTarget, frozen=True, kw_only=True):
@@ -44,7 +45,7 @@ class ListGrants(OfTarget, frozen=True, kw_only=True):
     after: str = ""
     limit: Limit = 100
 
-    def to_command(self, asked: Asked) -> Windowed[grants.Target]:
+    def to_command(self, asked: Asked) -> Windowed[Target]:
         """By name."""
         return on(self, self.target(asked))
 
