@@ -43,9 +43,20 @@ _PURGED: Final = 1000
 def _after_push(conn: Connection, event: Event) -> Iterable[NewTask]:
     if event.repository is None:
         return
-    if syncing.list_rules(conn, event.repository, only_automatic=True):
-        arguments = {"repository": event.repository, "tag": event.tag, "digest": event.digest}
+    if _rules(conn, event.repository, event.happened_at):
+        arguments = {
+            "repository": event.repository,
+            "tag": event.tag,
+            "digest": event.digest,
+            "at": event.happened_at,
+        }
         yield NewTask(PLAN, target=f"repository:{event.repository}", arguments=arguments)
+
+
+def _rules(conn: Connection, repository: RepositoryId, at: Micros) -> list[SyncRule]:
+    """Automatic rules that were there at the moment."""
+    rules = syncing.list_rules(conn, repository, only_automatic=True)
+    return [rule for rule in rules if rule.created_at <= at]
 
 
 CONSUMER: Final = Consumer("sync", frozenset({EventKind.MANIFEST_PUSHED}), _after_push)
@@ -59,7 +70,7 @@ async def _plan(job: JobContext) -> None:
         names = [arguments["tag"]]
         if arguments["tag"] is None:
             names = tags_concerned(conn, repository, arguments["digest"])
-        rules = syncing.list_rules(conn, repository, only_automatic=True)
+        rules = _rules(conn, repository, Micros(int(arguments["at"])))
         made = [defer_job(conn, _job_of(rule, name), rule.id) for rule in rules for name in names]
         return {"jobs": sum(made)}
 

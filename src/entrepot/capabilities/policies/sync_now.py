@@ -1,0 +1,190 @@
+"""Copying tags of a repository elsewhere now, and the jobs of that: who may have a sync rule may."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from entrepot.capabilities.content import copying
+from entrepot.capabilities.content.browsing import Rows
+from entrepot.capabilities.content.copying import CopyTag
+from entrepot.capabilities.content.place import Place, Target, existing, settle
+from entrepot.capabilities.context import Context
+from entrepot.capabilities.operations.trail import change, note
+from entrepot.capabilities.policies import sync_runs
+from entrepot.capabilities.policies.destinations import AtPeer
+from entrepot.capabilities.policies.syncing import editable, goal_of, noted, peers_of, readable
+from entrepot.metadata import sync_jobs, tags, work
+from entrepot.metadata.browsing import Slice
+from entrepot.metadata.database import Connection
+from entrepot.metadata.sync_jobs import NewJob
+from entrepot.model.access import Caller, Permission
+from entrepot.model.content import Repository
+from entrepot.model.errors import Denied, RegistryError, ValueInvalid
+from entrepot.model.syncing import JobStatus, Outcome, SyncJob, SyncJobUnknown, SyncTarget
+
+MOST_TAGS: Final = 1000  # copied at one request
+
+
+@dataclass(frozen=True, slots=True)
+class SyncTags:
+    """Copy these tags now."""
+
+    place: Place
+    tags: Sequence[str]
+    target: SyncTarget
+    overrides: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListJobs:
+    """A page of the repository's jobs by number, the newest first or (`is_rising`) last."""
+
+    place: Place
+    window: Slice = field(default_factory=Slice)
+    is_rising: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CancelJob:
+    """A job of the repository."""
+
+    place: Place
+    job: int
+
+
+async def sync_tags(ctx: Context, caller: Caller, command: SyncTags) -> list[str]:
+    """Copy tags: within the deployment before this returns, to a peer by jobs. The tags that cannot be, each once.
+
+    Those are tags that are not there, that mean something else at the target and are not to be overridden, and all of them where the
+    caller may not push to the target. Raises Denied (the source), RepositoryUnknown, NamespaceUnknown, RegionUnserved, ValueInvalid.
+    """
+    names = list(dict.fromkeys(command.tags))
+    if not 1 <= len(names) <= MOST_TAGS:
+        raise ValueInvalid("tags", f"expected 1 to {MOST_TAGS}")
+    found = await existing(ctx, caller, Permission.PUSH, command.place)
+    await ctx.db.read(lambda conn: editable(ctx, conn, caller, found))
+    try:
+        goal = await goal_of(ctx, caller, found, command.target)
+    except Denied:
+        return names
+    if isinstance(goal, AtPeer):
+        return await _defer(ctx, caller, found, command=command, names=names)
+    refused = [
+        name
+        for name in names
+        if not await _copy(ctx, caller, found, goal=goal, command=command, name=name)
+    ]
+    await ctx.db.write(lambda conn: _note_sync(conn, caller, found, command, len(refused)))
+    return refused
+
+
+async def _defer(
+    ctx: Context, caller: Caller, found: Repository, *, command: SyncTags, names: Sequence[str]
+) -> list[str]:
+    """One job a tag; the tags that are not there."""
+
+    def write(conn: Connection) -> list[str]:
+        repository = editable(ctx, conn, caller, found)
+        missing = [name for name in names if tags.current(conn, repository.id, name) is None]
+        for name in sorted(set(names) - set(missing), key=names.index):
+            sync_runs.defer_job(conn, _job(caller, repository, command, name))
+        _note_sync(conn, caller, repository, command, len(missing))
+        return missing
+
+    return await change(ctx, caller, "sync.start", write)
+
+
+async def _copy(
+    ctx: Context,
+    caller: Caller,
+    found: Repository,
+    *,
+    goal: Target,
+    command: SyncTags,
+    name: str,
+) -> bool:
+    """Copy a tag in one transaction with the job that tells of it; whether the target has it."""
+
+    def write(conn: Connection) -> JobStatus | None:
+        source = settle(conn, found, caller)
+        if tags.current(conn, source.id, name) is None:
+            return None
+        target = settle(conn, goal, caller)
+        copy = CopyTag(source, name, target, name, command.overrides, reason=sync_runs.REASON)
+        outcome = copying.copy_tag(ctx, conn, caller, copy)
+        status = JobStatus.EXISTED if outcome is Outcome.EXISTED else JobStatus.SUCCESS
+        _end(conn, _job(caller, source, command, name), status)
+        return status
+
+    try:
+        return await ctx.db.write(write) is JobStatus.SUCCESS
+    except RegistryError as error:
+        if error.retryable:
+            raise
+        failed = _job(caller, found, command, name)
+        reason = str(error)
+        await ctx.db.write(lambda conn: _end(conn, failed, JobStatus.FAILED, reason))
+        return False
+
+
+def _end(conn: Connection, job: NewJob, status: JobStatus, reason: str = "") -> None:
+    sync_jobs.end_job(conn, sync_jobs.insert_job(conn, job), status, reason)
+
+
+def _job(caller: Caller, repository: Repository, command: SyncTags, name: str) -> NewJob:
+    return NewJob(
+        repository.id,
+        name,
+        command.target,
+        overrides=command.overrides,
+        tenant=peers_of(caller, repository),
+        user=caller.user,
+    )
+
+
+# -- jobs -------------------------------------------------------------------------------------------------------------
+
+
+async def list_jobs(ctx: Context, caller: Caller, command: ListJobs) -> Rows[SyncJob]:
+    """A page of the repository's jobs. Raises Denied, RepositoryUnknown, NamespaceUnknown."""
+    found = await existing(ctx, caller, Permission.PULL, command.place)
+
+    def read(conn: Connection) -> Rows[SyncJob]:
+        repository = readable(ctx, conn, caller, found)
+        total, jobs = sync_jobs.list_jobs(
+            conn, repository.id, command.window, is_rising=command.is_rising
+        )
+        return Rows(jobs, total)
+
+    return await ctx.db.read(read)
+
+
+async def cancel_job(ctx: Context, caller: Caller, command: CancelJob) -> None:
+    """Stop one that is not over; what was copied stays. Raises Denied, RepositoryUnknown, NamespaceUnknown, SyncJobUnknown."""
+    found = await existing(ctx, caller, Permission.PUSH, command.place)
+
+    def write(conn: Connection) -> None:
+        repository = editable(ctx, conn, caller, found)
+        task = sync_jobs.task_of(conn, repository.id, command.job)
+        if task is None:
+            raise SyncJobUnknown(command.job)
+        work.cancel_task(conn, task)
+        action, name = "sync.cancel", repository.full_name
+        note(conn, caller, action, name, tenant=repository.tenant, job=command.job)
+
+    await change(ctx, caller, "sync.cancel", write)
+
+
+def _note_sync(
+    conn: Connection, caller: Caller, repository: Repository, command: SyncTags, refused: int
+) -> None:
+    noted(
+        conn,
+        caller,
+        "start",
+        repository=repository,
+        target=command.target,
+        tags=len(set(command.tags)),
+        refused=refused,
+        overrides=command.overrides,
+    )
