@@ -2,17 +2,23 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from entrepot.metadata.schema import manifest_references, manifests, repositories, tags
+from entrepot.metadata.types import Micros as MicrosType
+from entrepot.metadata.types import NameText
 from entrepot.model.ids import ManifestId, Micros, NamespaceId, RepositoryId
 from entrepot.model.retention import TaggedImage
 
 _BATCH: Final = 400
 _SUBJECT: Final = manifests.alias("subject")
+_PLACE: Final = sa.tuple_(tags.c.pushed_at, tags.c.name)
+
+Key: TypeAlias = tuple[Micros, str]
+"""A tag's place in the order in which they were set: when, and its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +30,23 @@ class PresentTag:
     subject: str | None
 
 
-def tags_after(
-    conn: Connection, repository: RepositoryId, after: str, *, limit: int
+def newest_tags(
+    conn: Connection, repository: RepositoryId, before: Key | None, *, limit: int
 ) -> list[PresentTag]:
-    """Present tags of the repository by name, behind `after`."""
-    query = _present(repository).where(tags.c.name > after).order_by(tags.c.name).limit(limit)
-    return [_tag(row) for row in conn.execute(query)]
+    """Present tags of the repository, the last set first, before the place of another."""
+    query = _present(repository).order_by(tags.c.pushed_at.desc(), tags.c.name.desc())
+    if before is not None:
+        query = query.where(_place(before) > _PLACE)
+    return [_tag(row) for row in conn.execute(query.limit(limit))]
+
+
+def oldest_tags(
+    conn: Connection, repository: RepositoryId, after: Key, below: Key, *, limit: int
+) -> list[PresentTag]:
+    """Present tags between the places of two others, without them, the first set first."""
+    query = _present(repository).where(_place(after) < _PLACE, _place(below) > _PLACE)
+    query = query.order_by(tags.c.pushed_at, tags.c.name)
+    return [_tag(row) for row in conn.execute(query.limit(limit))]
 
 
 def followers(
@@ -54,7 +71,7 @@ def end_as_read(conn: Connection, repository: RepositoryId, tag: PresentTag, at:
                 tags.c.name == tag.image.tag,
                 tags.c.valid_until.is_(None),
                 tags.c.manifest_id == tag.manifest,
-                _set_at() == tag.image.set_at,
+                tags.c.pushed_at == tag.image.set_at,
             )
             .values(valid_until=at)
         ).rowcount
@@ -102,8 +119,8 @@ def living_repositories(
     ]
 
 
-def _set_at() -> sa.ColumnElement[Any]:
-    return tags.c.pushed_at
+def _place(key: Key) -> sa.ColumnElement[Any]:
+    return sa.tuple_(sa.literal(key[0], MicrosType), sa.literal(key[1], NameText))
 
 
 def _present(repository: RepositoryId) -> sa.Select[Any]:
@@ -116,7 +133,7 @@ def _present(repository: RepositoryId) -> sa.Select[Any]:
         sa.select(
             tags.c.name,
             tags.c.manifest_id,
-            _set_at().label("set_at"),
+            tags.c.pushed_at,
             manifests.c.digest,
             manifests.c.subject_digest,
             has_subject.label("has_subject"),
@@ -127,7 +144,9 @@ def _present(repository: RepositoryId) -> sa.Select[Any]:
 
 
 def _tag(row: Any) -> PresentTag:
-    image = TaggedImage(row.name, row.digest, Micros(row.set_at), is_referrer=bool(row.has_subject))
+    image = TaggedImage(
+        row.name, row.digest, Micros(row.pushed_at), is_referrer=bool(row.has_subject)
+    )
     return PresentTag(ManifestId(row.manifest_id), image, row.subject_digest)
 
 

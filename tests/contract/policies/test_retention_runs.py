@@ -78,7 +78,7 @@ async def test_the_newest_stay_and_the_others_go_with_a_log_row_and_an_event(fou
     rule = newest(2)
     policy = await found.policy(rule)
 
-    assert await found.run(policy) == {"repositories": 1, "seen": 4, "removed": 2}
+    assert await found.run(policy) == {"repositories": 1, "tags": 4, "removed": 2}
 
     assert await found.tags() == ["v3", "v4"]
     assert await found.counted() == 2
@@ -147,7 +147,7 @@ async def test_a_policy_of_the_namespace_judges_each_repository_alone(found: Ret
     await push(found, "v1", "v2", "v3", path="web/site")
     policy = await found.policy(newest(1), path=None)
 
-    assert await found.run(policy) == {"repositories": 2, "seen": 5, "removed": 3}
+    assert await found.run(policy) == {"repositories": 2, "tags": 5, "removed": 3}
 
     assert await found.tags("app") == ["v2"]
     assert await found.tags("web/site") == ["v3"]
@@ -368,8 +368,10 @@ async def test_a_repository_that_is_deleted_meanwhile_is_left_as_it_was(found: R
             await found.registry.delete_repository("app")
 
     assert (await found.run(policy, meanwhile=deleted))["removed"] == 0
-    left = await found.db.read(lambda conn: retention_tags.tags_after(conn, number, "", limit=10))
-    assert [one.image.tag for one in left] == ["v1", "v2", "v3"]
+    left = await found.db.read(
+        lambda conn: retention_tags.newest_tags(conn, number, None, limit=10)
+    )
+    assert [one.image.tag for one in left] == ["v3", "v2", "v1"]
 
 
 @scenario()

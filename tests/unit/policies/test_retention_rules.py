@@ -157,6 +157,21 @@ def test_pages_give_the_same_verdicts_as_the_whole(images, rules, size):
     assert [found.verdict(one) for one in images] == judge(images, rules, NOW)
 
 
+@given(images=IMAGES, rules=st.lists(RULES, max_size=3))
+def test_the_newest_are_enough_to_measure_and_what_goes_is_older_than_the_end(images, rules):
+    measure = Measure(rules, NOW)
+    for one in sorted(images, key=lambda one: (one.set_at, one.tag), reverse=True):
+        if measure.is_full:
+            break
+        measure.see([one])
+    found = measure.judge()
+
+    assert [found.verdict(one) for one in images] == judge(images, rules, NOW)
+    for one in images:
+        if found.verdict(one).removes:
+            assert (one.set_at, one.tag) < found.end
+
+
 def test_verdicts_say_why():
     images = [
         newest("latest", age=0),

@@ -6,8 +6,8 @@ or those of the last so many days, stay. Where two were set at the same moment t
 Signatures and other referrers are not judged and not counted: they live as long as what they belong to. That is a manifest with
 a subject, and the tags that cosign, and clients of registries without a referrers list, name after a digest.
 
-`Measure` looks at any number of tags and remembers no more than the rules keep, so a repository of a million tags is judged in two
-walks over its pages.
+`Measure` remembers no more than the rules keep. Shown the tags from the newest on, it has soon seen enough; what goes is then among
+the oldest. So a repository of a million tags of which few go costs little.
 """
 
 import heapq
@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeAlias
 
 from entrepot.model.ids import Micros
 from entrepot.model.patterns import Pattern, compile_pattern
@@ -49,7 +49,8 @@ class Verdict:
         return self.rule is not None
 
 
-_Key = tuple[Micros, str]
+Key: TypeAlias = tuple[Micros, str]
+"""When a tag was set, and its name: the order in which rules keep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class _Cut:
 
     rule: Rule
     exempt: _Exempt
-    least: _Key | None
+    least: Key | None
 
     def removes(self, image: TaggedImage) -> bool:
         return self.least is not None and (image.set_at, image.tag) < self.least
@@ -88,6 +89,11 @@ class Judge:
     """What `Measure` made of the tags it saw: a verdict on any of them."""
 
     cuts: tuple[_Cut, ...]
+
+    @property
+    def end(self) -> Key | None:
+        """Every tag that goes was set before this place; None: none goes."""
+        return max((cut.least for cut in self.cuts if cut.least is not None), default=None)
 
     def verdict(self, image: TaggedImage) -> Verdict:
         """Whether the tag stays. The first rule that removes it is named."""
@@ -110,17 +116,26 @@ class Judge:
 
 @dataclass(slots=True)
 class Measure:
-    """Looks at the tags of one repository, in any order, each once. Remembers as many as the rules keep by number."""
+    """Looks at the tags of one repository, each once, in any order. Remembers as many as the rules keep by number."""
 
     rules: Sequence[Rule]
     now: Micros
     _exempt: list[_Exempt] = field(init=False)
-    _newest: list[list[_Key]] = field(init=False)  # of each rule, the least first
+    _newest: list[list[Key]] = field(init=False)  # of each rule, the least first
 
     def __post_init__(self) -> None:
         """Raises PatternInvalid."""
         self._exempt = [_Exempt.of(rule) for rule in self.rules]
         self._newest = [[] for _ in self.rules]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether older tags than those that were seen change nothing."""
+        return all(
+            len(newest) == rule.number
+            for rule, newest in zip(self.rules, self._newest, strict=True)
+            if rule.keep is Keep.NEWEST
+        )
 
     def see(self, images: Iterable[TaggedImage]) -> None:
         """Count what the rules count."""
@@ -145,13 +160,13 @@ class Measure:
             )
         )
 
-    def _least(self, rule: Rule, newest: list[_Key]) -> _Key | None:
+    def _least(self, rule: Rule, newest: list[Key]) -> Key | None:
         if rule.keep is Keep.RECENT:
             return (Micros(self.now - rule.number * DAY), "")
         return newest[0] if len(newest) == rule.number else None
 
 
-def _remember(newest: list[_Key], key: _Key, number: int) -> None:
+def _remember(newest: list[Key], key: Key, number: int) -> None:
     if len(newest) < number:
         heapq.heappush(newest, key)
     elif key > newest[0]:

@@ -72,6 +72,14 @@ class BrowseRemoved:
     window: Slice = field(default_factory=Slice)
 
 
+@dataclass(frozen=True, slots=True)
+class RemovedFrom:
+    """A page of what was removed from a repository."""
+
+    repository: Repository
+    page: Rows[Removed]
+
+
 async def create_retention(
     ctx: Context, caller: Caller, command: CreateRetention
 ) -> RetentionPolicy:
@@ -153,13 +161,14 @@ async def list_retentions(ctx: Context, caller: Caller, command: Place) -> list[
     )
 
 
-async def browse_removed(ctx: Context, caller: Caller, command: BrowseRemoved) -> Rows[Removed]:
+async def browse_removed(ctx: Context, caller: Caller, command: BrowseRemoved) -> RemovedFrom:
     """A page of what was removed, the last first. Raises Denied, RepositoryUnknown, NamespaceUnknown."""
     found = await existing(ctx, caller, Permission.PULL, command.place)
 
-    def read(conn: Connection) -> Rows[Removed]:
+    def read(conn: Connection) -> RemovedFrom:
         repository = _readable(ctx, conn, caller, found)
-        return Rows(*retention.log_page(conn, repository.id, command.window))
+        rows, total = retention.log_page(conn, repository.id, command.window)
+        return RemovedFrom(repository, Rows(rows, total, command.window.offset))
 
     return await ctx.db.read(read)
 

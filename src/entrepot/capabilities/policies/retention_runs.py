@@ -3,7 +3,7 @@
 A policy runs as the system, on behalf of what it is about: who made it had the right to delete there, and needs it no longer. It is
 stopped by deleting or disabling it, not by somebody's leaving.
 
-A run walks twice over the tags' pages, once to measure and once to judge. Each transaction that removes some first asks whether
+A run walks from the newest tag on until it knows where a rule's keeping ends, then from the oldest up to there. Each transaction that removes some first asks whether
 the policy is still the one that was read, then ends only tags that still are what was judged: one that a push has moved, or
 pushed again, stays. What was pushed meanwhile only makes a run keep more. Killed anywhere, it begins anew and finds less to do.
 """
@@ -11,6 +11,7 @@ pushed again, stays. What was pushed meanwhile only makes a run keep more. Kille
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from msgspec.structs import replace
@@ -21,6 +22,7 @@ from entrepot.capabilities.operations.fanout import Consumer
 from entrepot.capabilities.operations.work import Handler, JobContext, Summary, Watch
 from entrepot.capabilities.policies.retention import (
     Judge,
+    Key,
     Measure,
     follower_tags,
     is_follower_name,
@@ -41,7 +43,7 @@ START: Final = "retention.start"
 SETTLE_SECONDS: Final = (
     10.0  # after a push; the further pushes of that time are seen by the same run
 )
-TAGS_A_SECOND: Final = 1000  # a large repository is looked through less often while it is pushed to
+TAGS_A_SECOND: Final = 10_000  # a large repository is looked through less often while it is pushed to
 KEEP_LOG_SECONDS: Final = 365 * 86_400  # how long the log says what was removed
 PAGE: Final = 2000  # tags read at once
 BATCH: Final = 50  # tags removed in a transaction
@@ -147,7 +149,7 @@ class _Run:
 
 
 def run_handler(ctx: Context) -> Handler:
-    """Runs a policy. Its summary: repositories and tags seen, tags removed."""
+    """Runs a policy. Its summary: repositories looked at, tags they had, tags removed."""
 
     async def run(job: JobContext) -> Summary | None:
         return await _run(ctx, job)
@@ -161,7 +163,7 @@ async def _run(ctx: Context, job: JobContext) -> Summary | None:
     if policy is None or not policy.plan.enabled:
         return {"stopped": 1}
     only = job.task.arguments.get("repository") or policy.repository
-    counted: Counter[str] = Counter(repositories=0, seen=0, removed=0)
+    counted: Counter[str] = Counter(repositories=0, tags=0, removed=0)
     after = RepositoryId(0)
     try:
         while some := await _repositories(job, policy, only, after=after):
@@ -194,39 +196,55 @@ async def _repositories(
 
 
 async def _retain(run: _Run) -> None:
-    moment = await run.job.db.read(lambda conn: _moment(conn, run.repository))
-    if moment is None:
+    opened = await run.job.db.read(lambda conn: _opened(conn, run.repository))
+    if opened is None:
         return
-    measure = Measure(run.policy.plan.rules, moment)
-    after = ""
-    while page := await _read(run, after):
-        await run.ctx.blocking(lambda: measure.see(tag.image for tag in page))
-        after = page[-1].image.tag
-        run.counted["seen"] += len(page)
-        run.job.report(**run.counted)
-    found, after = measure.judge(), ""
-    while page := await _read(run, after):
-        after = page[-1].image.tag
-        going = await run.ctx.blocking(lambda: _condemned(found, page))
+    moment, held = opened
+    run.counted.update(repositories=1, tags=held)
+    judge = await _measured(run, moment)
+    after, end = (Micros(0), ""), judge.end
+    while end is not None and (page := await _oldest(run, after, end)):
+        after = _place(page)
+        going = await run.ctx.blocking(partial(_condemned, judge, page))
         for start in range(0, len(going), BATCH):
-            some = going[start : start + BATCH]
-            run.counted["removed"] += await run.job.write(
-                lambda conn: _remove(conn, run, found, some)  # noqa: B023 (run at once)
-            )
+            step = partial(_remove, run=run, judge=judge, going=going[start : start + BATCH])
+            run.counted["removed"] += await run.job.write(step)
             run.job.report(**run.counted)
-    run.counted["repositories"] += 1
 
 
-def _moment(conn: Connection, repository: RepositoryId) -> Micros | None:
-    """Now; None: the repository is deleted."""
-    return None if namespaces.get_repository(conn, repository) is None else Micros(now(conn))
+def _opened(conn: Connection, repository: RepositoryId) -> tuple[Micros, int] | None:
+    """Now, and how many tags there are; None: the repository is deleted."""
+    if namespaces.get_repository(conn, repository) is None:
+        return None
+    return Micros(now(conn)), counters.value(conn, "repository", repository, "tags")
 
 
-async def _read(run: _Run, after: str) -> list[PresentTag]:
+async def _measured(run: _Run, moment: Micros) -> Judge:
+    """From the newest tag on, until older ones do not matter."""
+    measure = Measure(run.policy.plan.rules, moment)
+    before: Key | None = None
+    while not measure.is_full and (page := await _newest(run, before)):
+        before = _place(page)
+        await run.ctx.blocking(partial(measure.see, [tag.image for tag in page]))
+    return measure.judge()
+
+
+async def _newest(run: _Run, before: Key | None) -> list[PresentTag]:
     run.job.checkpoint()
     return await run.job.db.read(
-        lambda conn: retention_tags.tags_after(conn, run.repository, after, limit=PAGE)
+        lambda conn: retention_tags.newest_tags(conn, run.repository, before, limit=PAGE)
     )
+
+
+async def _oldest(run: _Run, after: Key, below: Key) -> list[PresentTag]:
+    run.job.checkpoint()
+    return await run.job.db.read(
+        lambda conn: retention_tags.oldest_tags(conn, run.repository, after, below, limit=PAGE)
+    )
+
+
+def _place(page: Sequence[PresentTag]) -> Key:
+    return page[-1].image.set_at, page[-1].image.tag
 
 
 _Going = tuple[PresentTag, Rule]
@@ -240,7 +258,7 @@ def _condemned(judge: Judge, page: Iterable[PresentTag]) -> list[_Going]:
 # -- removing ---------------------------------------------------------------------------------------------------------
 
 
-def _remove(conn: Connection, run: _Run, judge: Judge, going: Sequence[_Going]) -> int:
+def _remove(conn: Connection, *, run: _Run, judge: Judge, going: Sequence[_Going]) -> int:
     """In a transaction: end those that still are what was judged, and what follows a manifest that no tag means any more. How many."""
     standing = retention.find_policy(conn, run.policy.id)
     if standing is None or standing.version != run.policy.version:
