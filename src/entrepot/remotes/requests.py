@@ -40,7 +40,7 @@ class Requests:
             url = self.base.join(answer.headers["location"])
         except (KeyError, httpx.InvalidURL, ValueError):
             raise RemoteUnavailable(self.base.host, "its Location cannot be read") from None
-        if url.scheme not in {"https", self.base.scheme} or not url.host:
+        if url.scheme not in {"https", self.base.scheme} or not url.host or url.userinfo:
             raise RemoteUnavailable(self.base.host, "its Location cannot be used")
         return url
 

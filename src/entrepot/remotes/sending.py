@@ -23,6 +23,7 @@ from entrepot.remotes.requests import Requests, push_scopes
 WHOLE: Final = 8 << 20  # bytes that are sent in one PUT
 PIECE: Final = 64 << 20  # bytes of one PATCH
 ATTEMPTS: Final = 5  # in a row that get no byte further
+PAUSE_SECONDS: Final = 0.5  # after the first of them, twice as much after each further one
 _RANGE: Final = re.compile(r"(?:bytes=)?0-(\d{1,19})")
 _MOST_ORIGINS: Final = 3
 
@@ -37,7 +38,6 @@ class Sending:
     sent: Callable[[int], None]
     location: httpx.URL | None = None  # of the open upload session
     offset: int = 0  # bytes that the session has
-    pause_seconds: float = 0.5  # after the first failure, twice as much after each further one
 
     async def run(self) -> bool:
         """False: it was mounted. Raises what RemoteRegistry says."""
@@ -53,7 +53,7 @@ class Sending:
                 if failures >= ATTEMPTS:
                     raise
                 await asyncio.sleep(
-                    self.pause_seconds * 2 ** (failures - 1) * random.uniform(0.5, 1)  # noqa: S311 (jitter)
+                    PAUSE_SECONDS * 2 ** (failures - 1) * random.uniform(0.5, 1)  # noqa: S311 (jitter)
                 )
                 await self._take_up()
             else:
