@@ -157,7 +157,7 @@ def repositories_page(
     total = int(conn.scalar(sa.select(sa.func.count()).select_from(found.subquery())) or 0)
     order += [_ordered(_sort(asked.sort), asked.descending), repositories.c.id]
     page = conn.scalars(found.order_by(*order).offset(window.offset).limit(window.limit)).all()
-    return _details(conn, page), total
+    return details_of(conn, page), total
 
 
 _PUBLIC: Final = sa.func.coalesce(repositories.c.is_public, namespaces.c.is_public)
@@ -183,10 +183,11 @@ def _ordered(column: Any, descending: bool) -> Any:  # noqa: FBT001  (private)
 
 def repository_details(conn: Connection, repository: RepositoryId) -> RepositoryDetails | None:
     """Of one; None: it is gone."""
-    return next(iter(_details(conn, [repository])), None)
+    return next(iter(details_of(conn, [repository])), None)
 
 
-def _details(conn: Connection, ids: Sequence[int]) -> list[RepositoryDetails]:
+def details_of(conn: Connection, ids: Sequence[int]) -> list[RepositoryDetails]:
+    """Of these repositories, in their order; what is gone is left out."""
     found: dict[int, RepositoryDetails] = {}
     for start in range(0, len(ids), 400):
         rows = conn.execute(

@@ -40,6 +40,12 @@ def get_namespace(conn: Connection, namespace: NamespaceId) -> Namespace | None:
     return None if row is None else namespace_of(row)
 
 
+def number_of(conn: Connection, namespace: NamespaceId) -> int:
+    """Its number in its instance, counted from 1."""
+    query = sa.select(namespaces.c.number).where(namespaces.c.id == namespace)
+    return int(conn.execute(query).scalar_one())
+
+
 def list_namespaces(
     conn: Connection,
     instance: InstanceId,

@@ -8,8 +8,6 @@ from sqlalchemy import Connection
 from entrepot.metadata.database import now
 from entrepot.metadata.schema import (
     grants,
-    group_members,
-    groups,
     namespaces,
     policies,
     policy_attachments,
@@ -17,10 +15,9 @@ from entrepot.metadata.schema import (
     users,
 )
 from entrepot.metadata.tenants import new_public_id
-from entrepot.model.access import Level, Role
-from entrepot.model.identities import Attachment, Grant, Policy
+from entrepot.model.access import Level
+from entrepot.model.identities import Grant, Policy
 from entrepot.model.ids import (
-    GroupId,
     Micros,
     NamespaceId,
     PolicyId,
@@ -51,7 +48,7 @@ def insert_policy(
         "description": description,
         "created_at": now(conn),
     }
-    return _policy_of(conn.execute(sa.insert(policies).values(**values).returning(policies)).one())
+    return policy_of(conn.execute(sa.insert(policies).values(**values).returning(policies)).one())
 
 
 def find_policy(conn: Connection, tenant: TenantId, name: str) -> Policy | None:
@@ -60,7 +57,7 @@ def find_policy(conn: Connection, tenant: TenantId, name: str) -> Policy | None:
         policies.c.tenant_id == tenant, policies.c.name == name, policies.c.deleted_at.is_(None)
     )
     row = conn.execute(query).first()
-    return None if row is None else _policy_of(row)
+    return None if row is None else policy_of(row)
 
 
 def list_policies(
@@ -77,7 +74,7 @@ def list_policies(
         .order_by(policies.c.name)
         .limit(limit)
     )
-    return [_policy_of(row) for row in conn.execute(query)]
+    return [policy_of(row) for row in conn.execute(query)]
 
 
 def set_document(
@@ -97,75 +94,8 @@ def tombstone_policy(conn: Connection, policy: PolicyId, at: Micros) -> None:
     conn.execute(sa.update(policies).where(policies.c.id == policy).values(deleted_at=at))
 
 
-def attach(
-    conn: Connection, policy: PolicyId, *, user: UserId | None = None, group: GroupId | None = None
-) -> bool:
-    """Attach to a user or a group; False if it was."""
-    present = sa.select(policy_attachments.c.id).where(*_attachment(policy, user, group))
-    if conn.execute(present).first() is not None:
-        return False
-    values = {"policy_id": policy, "user_id": user, "group_id": group}
-    conn.execute(sa.insert(policy_attachments).values(**values))
-    return True
-
-
-def detach(
-    conn: Connection, policy: PolicyId, *, user: UserId | None = None, group: GroupId | None = None
-) -> bool:
-    """Detach from a user or a group; False if it was not attached."""
-    done = conn.execute(sa.delete(policy_attachments).where(*_attachment(policy, user, group)))
-    return done.rowcount > 0
-
-
-def _attachment(
-    policy: PolicyId, user: UserId | None, group: GroupId | None
-) -> tuple[sa.ColumnElement[bool], ...]:
-    whom = (
-        policy_attachments.c.group_id == group
-        if user is None
-        else policy_attachments.c.user_id == user
-    )
-    return policy_attachments.c.policy_id == policy, whom
-
-
-def list_attachments(conn: Connection, policy: PolicyId) -> list[Attachment]:
-    """To whom it is attached: users by name, then groups by name."""
-    found: list[Attachment] = []
-    for kind, table, column in (
-        ("user", users, policy_attachments.c.user_id),
-        ("group", groups, policy_attachments.c.group_id),
-    ):
-        query = (
-            sa.select(table.c.name)
-            .join(policy_attachments, column == table.c.id)
-            .where(policy_attachments.c.policy_id == policy)
-            .order_by(table.c.name)
-        )
-        found += [Attachment(kind, name) for name in conn.scalars(query)]
-    return found
-
-
-def bound_roles(conn: Connection, policy: PolicyId) -> set[Role]:
-    """Roles of the living users it is attached to, themselves or by a group."""
-    members = (
-        sa.select(group_members.c.user_id)
-        .join(policy_attachments, policy_attachments.c.group_id == group_members.c.group_id)
-        .where(policy_attachments.c.policy_id == policy)
-    )
-    direct = sa.select(policy_attachments.c.user_id).where(
-        policy_attachments.c.policy_id == policy, policy_attachments.c.user_id.is_not(None)
-    )
-    query = (
-        sa.select(users.c.role)
-        .distinct()
-        .where(
-            sa.or_(users.c.id.in_(members), users.c.id.in_(direct)), users.c.deleted_at.is_(None)
-        )
-    )
-    return {Role(role) for role in conn.scalars(query)}
-
-
-def _policy_of(row: Any) -> Policy:
+def policy_of(row: Any) -> Policy:
+    """The record of a policies row."""
     return Policy(
         id=PolicyId(row.id),
         tenant=TenantId(row.tenant_id),

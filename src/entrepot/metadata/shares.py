@@ -8,9 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from entrepot.metadata.access import Visibility, visible
-from entrepot.metadata.browsing import Slice, contains
+from entrepot.metadata.browsing import Slice, contains, details_of
 from entrepot.metadata.database import now
-from entrepot.metadata.namespaces import repository_of, select_repositories
 from entrepot.metadata.schema import (
     counter_deltas,
     counters,
@@ -20,7 +19,7 @@ from entrepot.metadata.schema import (
     tenants,
     users,
 )
-from entrepot.model.content import Repository
+from entrepot.model.content import Repository, RepositoryDetails
 from entrepot.model.ids import InstanceId, Micros, RepositoryId, TenantId, UserId
 from entrepot.model.shares import Share
 
@@ -177,8 +176,7 @@ class SharedFilter:
 class SharedRepository:
     """A repository in such a list. `is_valid`: received, and the share has not ended."""
 
-    repository: Repository
-    owner_name: str
+    details: RepositoryDetails
     is_valid: bool
 
 
@@ -205,14 +203,13 @@ def shared_page(
         repositories.c.id,
     )
     rows = conn.execute(page.offset(window.offset).limit(window.limit)).all()
-    return _with_repositories(conn, rows, moment), total
+    return _shared(conn, rows, moment), total
 
 
 def _base(ends_at: sa.ColumnElement[Any], is_received: sa.ColumnElement[Any]) -> sa.Select[Any]:
     return (
         sa.select(
             repositories.c.id,
-            _OWNER.c.name.label("owner_name"),
             ends_at.label("ends_at"),
             is_received.label("is_received"),
         )
@@ -269,19 +266,11 @@ def _tag_count() -> sa.ColumnElement[int]:
     return sa.func.coalesce(folded, 0) + sa.func.coalesce(fresh, 0)
 
 
-def _with_repositories(
-    conn: Connection, rows: Sequence[Any], moment: int
-) -> list[SharedRepository]:
-    found: dict[int, Repository] = {}
-    ids = [row.id for row in rows]
-    for start in range(0, len(ids), 400):
-        query = select_repositories().where(repositories.c.id.in_(ids[start : start + 400]))
-        found |= {row.id: repository_of(row) for row in conn.execute(query)}
-    return [
-        SharedRepository(
-            found[row.id],
-            row.owner_name,
-            is_valid=bool(row.is_received) and (row.ends_at is None or moment < row.ends_at),
-        )
+def _shared(conn: Connection, rows: Sequence[Any], moment: int) -> list[SharedRepository]:
+    valid = {
+        row.id: bool(row.is_received) and (row.ends_at is None or moment < row.ends_at)
         for row in rows
+    }
+    return [
+        SharedRepository(one, valid[one.repository.id]) for one in details_of(conn, list(valid))
     ]

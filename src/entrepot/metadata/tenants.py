@@ -219,6 +219,13 @@ def find_project(conn: Connection, tenant: TenantId, public_id: str) -> Project 
     return next(found, None)
 
 
+def project_number(conn: Connection, tenant: TenantId, name: str) -> int | None:
+    """The row id of the tenant's project of that name."""
+    return conn.scalar(
+        sa.select(projects.c.id).where(projects.c.tenant_id == tenant, projects.c.name == name)
+    )
+
+
 def list_projects(conn: Connection, tenant: TenantId) -> list[Project]:
     """The tenant's projects, by name."""
     query = (

@@ -90,10 +90,11 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """To whom a policy is attached: a user or a group, by name."""
+    """To whom a policy is attached, by name: a user, a group (`project`: and only there), or a tenant that it caps."""
 
-    kind: str  # user | group
+    kind: str  # user | group | tenant
     name: str
+    project: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,13 @@ class GrantTaken(Conflict):
     """The user has a grant there already, or is named twice."""
 
     name: str
+
+
+@dataclass(eq=False)
+class LevelInvalid(InvalidInput):
+    """A level is 1 (read), 3 (edit) or 7 (manage)."""
+
+    level: int
 
 
 @dataclass(eq=False)

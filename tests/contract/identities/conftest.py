@@ -18,6 +18,7 @@ from entrepot.capabilities.content.hashers import LiveHashers
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.operations.first_start import first_start
 from entrepot.config import Source, load
+from entrepot.dialects.swr.policies import SWR
 from entrepot.dialects.tcr.policies import TCR
 from entrepot.metadata import identities, instances, tenants
 from entrepot.metadata.database import Database
@@ -129,7 +130,7 @@ def empty_world(settings, migrated_database: Database):
             settings,
             migrated_database,
             Sealer.of(MasterKeys((b"k" * 32,))),
-            vocabularies=Vocabularies((NATIVE, TCR)),
+            vocabularies=Vocabularies((NATIVE, TCR, SWR)),
         )
         ctx = Context(
             settings=settings,

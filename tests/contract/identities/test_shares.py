@@ -135,7 +135,11 @@ def test_every_user_of_the_receiving_tenant_may_pull_from_it_and_nothing_else(st
 
 def test_a_policy_of_the_receiver_may_still_deny(stage):
     stage.share()
-    stage.deny(stage.receiver.tenant, "receiver", '{"effect": "deny", "actions": ["repository:pull"], "resources": ["team/*"]}')  # fmt: skip
+    stage.deny(
+        stage.receiver.tenant,
+        "receiver",
+        '{"effect": "deny", "actions": ["repository:pull"], "resources": ["team/*"]}',
+    )
 
     assert not stage.may(stage.receiver, P.PULL)
     assert stage.may(stage.cast.stranger, P.PULL)
@@ -165,7 +169,9 @@ def test_a_token_given_for_a_share_ends_with_it_and_is_worthless_once_it_is_take
 
     stage.share(deadline=datetime.now(UTC).strftime("%Y-%m-%d"))
     world.do(access.start())
-    left = (end_of(datetime.now(UTC).strftime("%Y-%m-%d")) or 0) / 1e6 - datetime.now(UTC).timestamp()  # fmt: skip
+    left = (end_of(datetime.now(UTC).strftime("%Y-%m-%d")) or 0) / 1e6 - datetime.now(
+        UTC
+    ).timestamp()
     made, _ = token(stage.receiver)
     assert made.expires_in <= left + 1
 
@@ -247,7 +253,11 @@ def test_what_is_not_there_is_told_to_who_could_manage_it_only(stage):
         with pytest.raises(Forbidden):
             world.run(create_share, cast.member, command)
     with pytest.raises(ValueInvalid):
-        world.run(create_share, cast.admin, WriteShare(Target(shared, "team"), "others", "read", "forever"))  # fmt: skip
+        world.run(
+            create_share,
+            cast.admin,
+            WriteShare(Target(shared, "team"), "others", "read", "forever"),
+        )
 
 
 def test_only_another_tenant_can_receive_it(stage):
@@ -320,7 +330,10 @@ def test_one_share_a_receiver_which_may_be_changed(stage):
     (former,) = world.run(list_shares, owner, stage.target())
     change()
     (now,) = world.run(list_shares, owner, stage.target())
-    assert (former.share.deadline, former.share.description) == ("2030-10-01T16:00:00.000Z", "for a while")  # fmt: skip
+    assert (former.share.deadline, former.share.description) == (
+        "2030-10-01T16:00:00.000Z",
+        "for a while",
+    )
     assert (now.share.deadline, now.share.ends_at, now.share.description) == ("forever", None, "")
     assert now.share.created_at == former.share.created_at < now.share.updated_at
     with pytest.raises(PermitInvalid):
@@ -389,10 +402,14 @@ def page(stage, caller, *, own=False, window=None, **asked):
         stage.world.shared.id,
         own,
         window=window or Slice(),
-        **{"sort": "name", "descending": False, **asked},  # fmt: skip
+        **{"sort": "name", "descending": False, **asked},
     )
     found = stage.world.run(browse_shared, caller, command)
-    return [(one.repository.full_name, one.owner_name, one.is_valid) for one in found.rows], found.total  # fmt: skip
+    rows = [
+        (one.summary.details.repository.full_name, one.summary.tenant_name, one.is_valid)
+        for one in found.rows
+    ]
+    return rows, found.total
 
 
 def test_lists_of_what_is_shared_by_me_and_with_me(stage):
@@ -435,8 +452,16 @@ def test_lists_tell_what_has_ended_and_filter_by_it(stage):
 def test_lists_hide_what_a_policy_denies_and_count_without_it(stage):
     stage.share()
     stage.share(stage.web)
-    stage.deny(stage.receiver.tenant, "receiver", '{"effect": "deny", "actions": ["repository:pull"], "resources": ["team/app"]}')  # fmt: skip
-    stage.deny(stage.cast.acme.id, "owner", '{"effect": "deny", "actions": ["*"], "resources": ["team/web/*"]}')  # fmt: skip
+    stage.deny(
+        stage.receiver.tenant,
+        "receiver",
+        '{"effect": "deny", "actions": ["repository:pull"], "resources": ["team/app"]}',
+    )
+    stage.deny(
+        stage.cast.acme.id,
+        "owner",
+        '{"effect": "deny", "actions": ["*"], "resources": ["team/web/*"]}',
+    )
 
     assert page(stage, stage.receiver) == ([("team/web/front", "acme", True)], 1)
     assert page(stage, stage.cast.owner, own=True) == ([("team/app", "acme", False)], 1)
@@ -453,7 +478,9 @@ def test_lists_are_sorted_by_any_of_their_columns(stage):
         made = namespaces.insert_repository(conn, space, "zoo", created_by=None)
         for number, count, at in ((made.id, 2, 30), (stage.app.id, 3, 10), (stage.web.id, 1, 20)):
             counters.add(conn, "repository", number, "tags", count)
-            conn.execute(sa.update(repositories).where(repositories.c.id == number).values(updated_at=at))  # fmt: skip
+            conn.execute(
+                sa.update(repositories).where(repositories.c.id == number).values(updated_at=at)
+            )
         counters.fold(conn)
         counters.add(conn, "repository", stage.app.id, "tags", 1)
         return made

@@ -22,7 +22,8 @@ from started import Operator, Started
 from entrepot.capabilities.access.identities.keys import store_key
 from entrepot.capabilities.access.secrets import new_access_key
 from entrepot.dialects.tcr.table import SERVICES, TABLE
-from entrepot.metadata import access_keys, identities, policies
+from entrepot.metadata import access_keys, attached, identities, policies
+from entrepot.metadata.attached import Principal
 from entrepot.metadata.database import Connection
 from entrepot.model.access import Role
 
@@ -80,7 +81,7 @@ def people(account: Account, documents: dict[str, tuple[Role, str]]) -> dict[str
                 policy = policies.insert_policy(
                     conn, tenant, name, dialect="tcr", document=document, description=""
                 )
-                policies.attach(conn, policy.id, user=user.id)
+                attached.attach(conn, policy.id, Principal(user=user.id))
             if name == "disabled":
                 access_keys.set_enabled(conn, key.id, enabled=False)
             made[name] = replace(account, user=name, key_id=pair.id, secret=pair.secret)

@@ -5,7 +5,7 @@ account's permissions, public visibility, valid share; else deny.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from entrepot.capabilities.access.conditions import Facts
@@ -38,6 +38,16 @@ _ON_NAMESPACE: Final[Mapping[Permission, Level]] = {
     Permission.REPOSITORY_CREATE: Level.EDIT,
     Permission.NAMESPACE_MANAGE: Level.MANAGE,
 }
+_LEVELS_ON_NAMESPACE: Final = (
+    (Permission.NAMESPACE_MANAGE, Level.MANAGE),
+    (Permission.REPOSITORY_CREATE, Level.EDIT),
+    (Permission.NAMESPACE_READ, Level.READ),
+)
+_LEVELS_ON_REPOSITORY: Final = (
+    (Permission.REPOSITORY_MANAGE, Level.MANAGE),
+    (Permission.PUSH, Level.EDIT),
+    (Permission.PULL, Level.READ),
+)
 _LONG_AGO = Micros(0)
 INACTIVE: Final = "inactive"
 NO_RULE: Final = "no rule"
@@ -127,18 +137,13 @@ def may_be_shared(rights: Rights, permission: Permission, resource: Resource) ->
 
 
 def level_on(rights: Rights, resource: Resource) -> Level:
-    """What a user has on a namespace or repository, in levels: all of it for administrators, else what is granted on either, and reading
-    what is public. Policies and shares are no levels."""
-    if not rights.is_active:
-        return Level.NONE
-    if rights.is_system or (rights.is_administrator and rights.tenant == resource.tenant):
-        return Level.MANAGE
-    granted = Level.READ if resource.is_public and rights.may_pull_public else Level.NONE
-    if resource.namespace is not None:
-        granted = Level(granted | rights.namespace_grants.get(resource.namespace, Level.NONE))
-    if resource.repository is not None:
-        granted = Level(granted | rights.repository_grants.get(resource.repository, Level.NONE))
-    return granted
+    """The highest level that somebody of these rights has on a namespace or repository, by whatever rule."""
+    rights = replace(rights, operation="")  # whatever is being done: what may be done is asked
+    levels = _LEVELS_ON_NAMESPACE if resource.repository is None else _LEVELS_ON_REPOSITORY
+    for permission, level in levels:
+        if decide(rights, permission, resource).allowed:
+            return level
+    return Level.NONE
 
 
 def _denial(rights: Rights, permission: Permission, resource: Resource) -> str | None:

@@ -4,22 +4,22 @@ Whoever manages the repository shares it. A share is no grant: it gives nobody e
 may still deny. It stays in the lists when it has ended.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from entrepot.capabilities.access.evaluator import decide
 from entrepot.capabilities.access.identities.standing import rights_changed
 from entrepot.capabilities.access.rights import of_repository
 from entrepot.capabilities.access.targets import Target, permitted, require_own
+from entrepot.capabilities.content.browsing import Rows
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.operations.trail import change, note
-from entrepot.metadata import shares, tenants
+from entrepot.metadata import shares, summaries, tenants
 from entrepot.metadata.browsing import Slice
 from entrepot.metadata.database import Connection, now
 from entrepot.metadata.shares import SharedFilter, SharedRepository, Terms
 from entrepot.model.access import Caller, Fact, Permission
-from entrepot.model.content import Repository
-from entrepot.model.errors import ValueInvalid
+from entrepot.model.content import Repository, RepositorySummary
+from entrepot.model.errors import TextTooLong, ValueInvalid
 from entrepot.model.ids import InstanceId, Micros, TenantId
 from entrepot.model.shares import (
     MAX_DESCRIPTION,
@@ -84,11 +84,11 @@ class BrowseShared:
 
 
 @dataclass(frozen=True, slots=True)
-class SharedRows:
-    """One page, and how many there are in all."""
+class SharedSummary:
+    """A repository with what is counted about it. `is_valid`: it is shared with the caller, and that has not ended."""
 
-    rows: Sequence[SharedRepository]
-    total: int
+    summary: RepositorySummary
+    is_valid: bool
 
 
 # -- changes ----------------------------------------------------------------------------------------------------------
@@ -178,21 +178,23 @@ async def list_shares(ctx: Context, caller: Caller, target: Target) -> list[Shar
     return await ctx.db.read(read)
 
 
-async def browse_shared(ctx: Context, caller: Caller, command: BrowseShared) -> SharedRows:
+async def browse_shared(ctx: Context, caller: Caller, command: BrowseShared) -> Rows[SharedSummary]:
     """Those that the caller may read, or could before the share ended. Whoever has no tenant sees none."""
 
-    def read(conn: Connection) -> SharedRows:
+    def read(conn: Connection) -> Rows[SharedSummary]:
         listing = ctx.access.visible_repositories(
             conn, caller, include_public=True, instance=command.instance
         )
         rights = listing.rights
         if rights.tenant is None or rights.role is None:
-            return SharedRows([], 0)
+            return Rows([], 0)
         asked = _filter(command, rights.tenant)
         if command.is_own:
             asked = replace(asked, visibility=listing.visibility)
+        first = command.window.offset
         if listing.is_exact:
-            return SharedRows(*shares.shared_page(conn, asked, command.window))
+            page, total = shares.shared_page(conn, asked, command.window)
+            return Rows(_summarized(conn, page), total, first)
         everything, _ = shares.shared_page(conn, asked, Slice())
 
         def is_seen(repository: Repository) -> bool:
@@ -201,11 +203,17 @@ async def browse_shared(ctx: Context, caller: Caller, command: BrowseShared) -> 
             received = replace(rights, shares={repository.id: None})
             return decide(received, P.PULL, of_repository(repository)).allowed
 
-        seen = [one for one in everything if is_seen(one.repository)]
-        first = command.window.offset
-        return SharedRows(seen[first : first + command.window.limit], len(seen))
+        seen = [one for one in everything if is_seen(one.details.repository)]
+        page = seen[first : first + command.window.limit]
+        return Rows(_summarized(conn, page), len(seen), first)
 
     return await ctx.db.read(read)
+
+
+def _summarized(conn: Connection, page: list[SharedRepository]) -> list[SharedSummary]:
+    valid = {one.details.repository.id: one.is_valid for one in page}
+    rows = summaries.summaries(conn, [one.details for one in page], with_tags=True)
+    return [SharedSummary(one, valid[one.details.repository.id]) for one in rows]
 
 
 # -- checks -----------------------------------------------------------------------------------------------------------
@@ -215,7 +223,7 @@ def _terms(command: WriteShare) -> Terms:
     if command.permit != READ:
         raise PermitInvalid(command.permit[:100])
     if len(command.description) > MAX_DESCRIPTION:
-        raise ValueInvalid("description", f"at most {MAX_DESCRIPTION} characters")
+        raise TextTooLong("description", MAX_DESCRIPTION)
     ends_at = end_of(command.deadline)
     return Terms(command.permit, command.deadline, ends_at, command.description)
 

@@ -3,9 +3,18 @@
 from itertools import chain
 from typing import Final
 
-from entrepot.dialects.swr import logins, organizations, quotas, repositories, retention, tags
+from entrepot.dialects.swr import (
+    logins,
+    organizations,
+    permissions,
+    quotas,
+    repositories,
+    retention,
+    sharing,
+    tags,
+)
 from entrepot.dialects.swr.endpoints import Endpoint, Paths
 
-GROUPS: Final = (organizations, repositories, tags, logins, quotas, retention)
+GROUPS: Final = (organizations, repositories, tags, sharing, permissions, logins, quotas, retention)
 TABLE: Final[tuple[Endpoint, ...]] = tuple(chain.from_iterable(one.ENDPOINTS for one in GROUPS))
 PATHS: Final = Paths(TABLE)

@@ -13,7 +13,7 @@ from entrepot.capabilities.access.identities.standing import rights_changed
 from entrepot.capabilities.access.targets import Found, Target, permitted, require_own
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.operations.trail import change, note
-from entrepot.metadata import identities, policies
+from entrepot.metadata import identities, namespaces, policies
 from entrepot.metadata.database import Connection
 from entrepot.model.access import Caller, Level, Permission
 from entrepot.model.errors import UserUnknown, ValueInvalid
@@ -21,6 +21,7 @@ from entrepot.model.identities import (
     Grant,
     GrantTaken,
     GrantUnknown,
+    LevelInvalid,
     OwnGrant,
     User,
     UserMisnamed,
@@ -59,10 +60,11 @@ class RevokeGrants:
 class GrantsShown:
     """Who has what on a namespace or repository. `own`: the caller's level, which need not be a grant; `others`: grants, by name.
 
-    `creator`: name of who made the namespace; "" where nobody in particular did.
+    `number`: of the namespace, counted in its instance; `creator`: name of who made it, "" where nobody in particular did.
     """
 
     found: Found
+    number: int
     creator: str
     own: UserLevel
     others: tuple[UserLevel, ...]
@@ -127,6 +129,7 @@ async def show_grants(ctx: Context, caller: Caller, target: Target) -> GrantsSho
         made_by = {} if creator is None else identities.names_of_users(conn, {creator})
         return GrantsShown(
             found,
+            namespaces.number_of(conn, found.namespace.id),
             "".join(made_by.values()),
             UserLevel(rights.principal.user_id, rights.principal.user_name, level),
             tuple(UserLevel(row.user_public_id, row.user_name, row.level) for row in of_it),
@@ -147,7 +150,7 @@ async def _write(
 ) -> None:
     _check_number(command.users)
     if any(one.level is Level.NONE for one in command.users):
-        raise ValueInvalid("level", "expected 1, 3 or 7")
+        raise LevelInvalid(0)
 
     def write(conn: Connection) -> None:
         found = _granted_on(ctx, conn, caller, command.target)

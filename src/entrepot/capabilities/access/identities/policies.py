@@ -1,6 +1,6 @@
 """Policies: documents in the words of a dialect, attached to users and groups of the tenant.
 
-Presets are every tenant's from the start: they come with the dialects, and become a row of the tenant when they are first attached.
+A policy of the root tenant may also cap another tenant (`caps`). Presets are every tenant's from the start: they come with the dialects, and become a row of the tenant when they are first attached.
 """
 
 import asyncio
@@ -16,7 +16,8 @@ from entrepot.capabilities.access.identities.standing import (
 )
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.operations.trail import change, note
-from entrepot.metadata import access, identities, policies
+from entrepot.metadata import access, attached, identities, policies, tenants
+from entrepot.metadata.attached import Principal
 from entrepot.metadata.database import Connection, now
 from entrepot.model.access import NO_NAMES, Caller
 from entrepot.model.errors import NameTaken, Protected, ValueInvalid
@@ -26,8 +27,9 @@ from entrepot.model.identities import (
     Attachment,
     Policy,
     PolicyUnknown,
+    ProjectUnknown,
 )
-from entrepot.model.ids import GroupId, Micros, PolicyId, TenantId, UserId
+from entrepot.model.ids import Micros, PolicyId, TenantId
 
 _NOT_STORED = PolicyId(0)
 
@@ -62,12 +64,13 @@ class ListPolicies:
 
 @dataclass(frozen=True, slots=True)
 class AttachPolicy:
-    """A policy and a user or a group of the same tenant: exactly one of the two."""
+    """A policy and a user or a group of the same tenant: exactly one of the two. `project`: of a group's, the only one where it counts."""
 
     tenant: TenantId
     policy: str
     user: str | None = None
     group: str | None = None
+    project: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ async def update_policy(ctx: Context, caller: Caller, command: WritePolicy) -> P
             document=command.document,
             description=command.description,
         )
-        rights_changed(ctx, conn, policy.tenant)
+        _changed(ctx, conn, policy)
         note(conn, caller, "policy.update", policy.name, tenant=policy.tenant)
         return policy_named(ctx, conn, command.tenant, command.name)
 
@@ -127,7 +130,7 @@ async def get_policy(ctx: Context, caller: Caller, command: NamedPolicy) -> Poli
     def read(conn: Connection) -> PolicyShown:
         require_identities(ctx, conn, caller, command.tenant)
         policy = policy_named(ctx, conn, command.tenant, command.name)
-        return PolicyShown(policy, tuple(policies.list_attachments(conn, policy.id)))
+        return PolicyShown(policy, tuple(attached.list_attachments(conn, policy.id)))
 
     return await ctx.db.read(read)
 
@@ -156,20 +159,20 @@ async def delete_policy(ctx: Context, caller: Caller, command: NamedPolicy) -> N
 
     def write(conn: Connection) -> None:
         policy = _managed(ctx, conn, caller, tenant=command.tenant, name=command.name)
+        _changed(ctx, conn, policy)
         policies.tombstone_policy(conn, policy.id, Micros(now(conn)))
-        rights_changed(ctx, conn, policy.tenant)
         note(conn, caller, "policy.delete", policy.name, tenant=policy.tenant)
 
     await change(ctx, caller, "policy.delete", write)
 
 
 async def attach_policy(ctx: Context, caller: Caller, command: AttachPolicy) -> None:
-    """Attach; no matter if it was. Raises Denied, PolicyUnknown, UserUnknown, GroupUnknown, ValueInvalid."""
+    """Attach; no matter if it was. Raises Denied, PolicyUnknown, UserUnknown, GroupUnknown, ProjectUnknown, ValueInvalid."""
 
     def write(conn: Connection) -> None:
-        policy, user, group = _resolve(ctx, conn, caller, command)
-        policy = _stored(conn, policy)
-        if policies.attach(conn, policy.id, user=user, group=group):
+        policy, to = _resolve(ctx, conn, caller, command)
+        policy = stored(conn, policy)
+        if attached.attach(conn, policy.id, to):
             rights_changed(ctx, conn, policy.tenant)
             _note(conn, caller, "policy.attach", command)
 
@@ -177,11 +180,12 @@ async def attach_policy(ctx: Context, caller: Caller, command: AttachPolicy) -> 
 
 
 async def detach_policy(ctx: Context, caller: Caller, command: AttachPolicy) -> None:
-    """Detach. Raises Denied, PolicyUnknown (also where it is not attached), UserUnknown, GroupUnknown, ValueInvalid."""
+    """Detach. Raises Denied, PolicyUnknown (also where it is not attached), UserUnknown, GroupUnknown, ProjectUnknown,
+    ValueInvalid."""
 
     def write(conn: Connection) -> None:
-        policy, user, group = _resolve(ctx, conn, caller, command)
-        if not policies.detach(conn, policy.id, user=user, group=group):
+        policy, to = _resolve(ctx, conn, caller, command)
+        if not attached.detach(conn, policy.id, to):
             raise PolicyUnknown(policy.name)
         rights_changed(ctx, conn, policy.tenant)
         _note(conn, caller, "policy.detach", command)
@@ -223,7 +227,8 @@ def _preset(ctx: Context, tenant: TenantId, name: str) -> Policy:
     )
 
 
-def _stored(conn: Connection, policy: Policy) -> Policy:
+def stored(conn: Connection, policy: Policy) -> Policy:
+    """The policy, with a row: a preset gets one when it is first attached."""
     if policy.id != _NOT_STORED:
         return policy
     return policies.insert_policy(
@@ -257,26 +262,41 @@ def _managed(
     policy = policy_named(ctx, conn, tenant, name)
     if policy.is_preset:
         raise Protected(name)
-    for role in policies.bound_roles(conn, policy.id):
+    for role in attached.bound_roles(conn, policy.id):
         require_rank(ctx, conn, caller, tenant=tenant, role=role)
     return policy
 
 
+def _changed(ctx: Context, conn: Connection, policy: Policy) -> None:
+    """The rights of its tenant change, and of those that it caps."""
+    for tenant in {policy.tenant, *attached.capped_by(conn, policy.id)}:
+        rights_changed(ctx, conn, tenant)
+
+
 def _resolve(
     ctx: Context, conn: Connection, caller: Caller, command: AttachPolicy
-) -> tuple[Policy, UserId | None, GroupId | None]:
+) -> tuple[Policy, Principal]:
     require_identities(ctx, conn, caller, command.tenant)
     policy = policy_named(ctx, conn, command.tenant, command.policy)
-    if command.user is not None and command.group is None:
+    if command.user is not None and command.group is None and command.project is None:
         user = user_named(conn, command.tenant, command.user)
         require_rank(ctx, conn, caller, tenant=command.tenant, role=user.role)
-        return policy, user.id, None
+        return policy, Principal(user=user.id)
     if command.group is not None and command.user is None:
         group = group_named(conn, command.tenant, command.group)
         for member in identities.list_members(conn, group.id):
             require_rank(ctx, conn, caller, tenant=command.tenant, role=member.role)
-        return policy, None, group.id
-    raise ValueInvalid("principal", "expected a user or a group")
+        return policy, Principal(group=group.id, project=_project(conn, command))
+    raise ValueInvalid("principal", "expected a user, or a group and at most a project")
+
+
+def _project(conn: Connection, command: AttachPolicy) -> int | None:
+    if command.project is None:
+        return None
+    number = tenants.project_number(conn, command.tenant, command.project)
+    if number is None:
+        raise ProjectUnknown(command.project[:300])
+    return number
 
 
 def _note(conn: Connection, caller: Caller, action: str, command: AttachPolicy) -> None:
@@ -288,4 +308,5 @@ def _note(conn: Connection, caller: Caller, action: str, command: AttachPolicy) 
         tenant=command.tenant,
         user=command.user,
         group=command.group,
+        project=command.project,
     )
