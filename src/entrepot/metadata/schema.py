@@ -743,6 +743,7 @@ sync_rules = Table(  # where a repository's images are copied to
     Column("overrides", sa.Boolean, nullable=False),  # tags that mean something else there
     _to("tenants", "tenant_id"),  # whose peers it may name
     _to("users", "user_id", nullable=True),  # whose rights it acts with; NULL: the operator's
+    Column("operation", NameText, nullable=False),  # what policies call the request that wrote it
     _at("created_at"),
     _at("updated_at"),
     Index("uq_sync_rules_target", "repository_id", "region", "namespace", unique=True),
@@ -760,6 +761,7 @@ sync_jobs = Table(  # one tag to be copied once; past ones are forgotten as fini
     Column("overrides", sa.Boolean, nullable=False),
     _to("tenants", "tenant_id"),
     _to("users", "user_id", nullable=True),
+    Column("operation", NameText, nullable=False),
     Column("task_id", sa.BigInteger, nullable=True),  # says how far it is while `outcome` is NULL
     Column("outcome", NameText, nullable=True),  # success | existed | failed
     Column("reason", sa.Text, nullable=False),  # why it failed; else ""

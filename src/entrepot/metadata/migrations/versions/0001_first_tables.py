@@ -1017,6 +1017,7 @@ def upgrade() -> None:
         sa.Column("overrides", sa.Boolean(), nullable=False),
         sa.Column("tenant_id", sa.BigInteger(), nullable=False),
         sa.Column("user_id", sa.BigInteger(), nullable=True),
+        sa.Column("operation", types.NameText(), nullable=False),
         sa.Column("task_id", sa.BigInteger(), nullable=True),
         sa.Column("outcome", types.NameText(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=False),
@@ -1044,6 +1045,7 @@ def upgrade() -> None:
         sa.Column("overrides", sa.Boolean(), nullable=False),
         sa.Column("tenant_id", sa.BigInteger(), nullable=False),
         sa.Column("user_id", sa.BigInteger(), nullable=True),
+        sa.Column("operation", types.NameText(), nullable=False),
         sa.Column("created_at", types.Micros(), nullable=False),
         sa.Column("updated_at", types.Micros(), nullable=False),
         sa.ForeignKeyConstraint(
