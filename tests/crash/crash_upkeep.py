@@ -19,6 +19,7 @@ from crash_acts import (
     sending,
     with_images,
 )
+from crash_retention import RETAIN
 from crash_world import WEEK, World
 
 from entrepot.capabilities.content import uploading
@@ -267,4 +268,4 @@ DURING_COLLECTION = Scenario(
     [Act("restore, delete, collect", restore_and_collect, in_steps=True)],
     quick_steps=QUICK_STEPS,
 )
-UPKEEP = (EXPIRE, RECONCILE, REPAIR, TO_A_MOMENT, DURING_COLLECTION)
+UPKEEP = (EXPIRE, RECONCILE, REPAIR, TO_A_MOMENT, DURING_COLLECTION, RETAIN)
