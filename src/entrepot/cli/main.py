@@ -23,6 +23,7 @@ ADMINISTRATION = (
         "domain",
         "bucket",
         "peer",
+        "cluster",
     ),
 )
 OPERATION = ("gc", "scrub", "undelete", "doctor")

@@ -185,7 +185,7 @@ def _address(host: str) -> str | None:
 
 def _host(text: str) -> str:
     try:
-        return HostName.parse(text)
+        return str(HostName.parse(text))
     except ValueError:
         raise KubeconfigInvalid("server has no host name") from None
 

@@ -6,20 +6,21 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from entrepot.capabilities.access.rights import of_repository
-from entrepot.capabilities.content.place import Place, absent, existing, settle
+from entrepot.capabilities.access.targets import Target, permitted, require_own
+from entrepot.capabilities.content.place import Place
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.operations.trail import change, note
-from entrepot.metadata import namespaces, triggers
+from entrepot.metadata import triggers
 from entrepot.metadata.database import Connection
 from entrepot.model.access import Caller, Permission
 from entrepot.model.clusters import check_label, check_subdomain
 from entrepot.model.content import Repository
-from entrepot.model.errors import NameTaken, QuotaExceeded, RepositoryUnknown, ValueInvalid
+from entrepot.model.errors import NameTaken, QuotaExceeded, ValueInvalid
 from entrepot.model.triggers import Aim, Condition, Trigger, TriggerRun, TriggerUnknown
 
 MOST_TRIGGERS: Final = 100  # of a repository: each push asks every one of them
 KEPT_RUNS: Final = 100  # of a trigger: what its page shows at once
+LISTED_RUNS: Final = 10  # of each trigger in a list
 LONGEST_CONDITION: Final = 4096  # characters
 _LONGEST_NAME: Final = 64
 _LONGEST_CLUSTER: Final = 128
@@ -28,7 +29,7 @@ _CLUSTER: Final = re.compile(r"[\x21-\x7e]{1,128}")
 
 @dataclass(frozen=True, slots=True)
 class CreateTrigger:
-    """A trigger of the repository. The cluster need not be there yet: a run looks for it, among those of the creator's tenant."""
+    """A trigger of the repository. The cluster need not be there yet: a run looks for it, among those of the repository's tenant."""
 
     place: Place
     name: str
@@ -64,10 +65,9 @@ class TriggerShown:
 async def create_trigger(ctx: Context, caller: Caller, command: CreateTrigger) -> Trigger:
     """Make it. Raises Denied, RepositoryUnknown, NamespaceUnknown, ValueInvalid, PatternInvalid, NameTaken, QuotaExceeded."""
     _check(command)
-    found = await existing(ctx, caller, Permission.PUSH, command.place)
 
     def write(conn: Connection) -> Trigger:
-        repository = _editable(ctx, conn, caller, found)
+        repository = _editable(ctx, conn, caller, command.place)
         if triggers.find_trigger(conn, repository.id, command.name) is not None:
             raise NameTaken(command.name)
         if triggers.count_triggers(conn, repository.id) >= MOST_TRIGGERS:
@@ -76,13 +76,13 @@ async def create_trigger(ctx: Context, caller: Caller, command: CreateTrigger) -
             conn,
             repository.id,
             command.name,
-            tenant=caller.tenant or repository.tenant,
+            tenant=repository.tenant,
             condition=command.condition,
             aim=command.aim,
             enabled=command.enabled,
             creator_name=caller.name,
         )
-        _note(conn, caller, "trigger.create", repository, name=made.name)
+        _note(conn, caller, "create", repository, trigger=made)
         return made
 
     return await change(ctx, caller, "trigger.create", write)
@@ -90,55 +90,52 @@ async def create_trigger(ctx: Context, caller: Caller, command: CreateTrigger) -
 
 async def enable_trigger(ctx: Context, caller: Caller, command: EnableTrigger) -> None:
     """Switch it. Raises Denied, RepositoryUnknown, NamespaceUnknown, TriggerUnknown."""
-    found = await existing(ctx, caller, Permission.PUSH, command.which.place)
 
     def write(conn: Connection) -> None:
-        repository = _editable(ctx, conn, caller, found)
+        repository = _editable(ctx, conn, caller, command.which.place)
         trigger = _trigger_for(conn, repository, command.which.name)
         triggers.set_enabled(conn, trigger.id, enabled=command.enabled)
         verb = "enable" if command.enabled else "disable"
-        _note(conn, caller, f"trigger.{verb}", repository, name=trigger.name)
+        _note(conn, caller, verb, repository, trigger=trigger)
 
     await change(ctx, caller, "trigger.enable", write)
 
 
 async def delete_trigger(ctx: Context, caller: Caller, command: NamedTrigger) -> None:
     """Remove it with its runs. Raises Denied, RepositoryUnknown, NamespaceUnknown, TriggerUnknown."""
-    found = await existing(ctx, caller, Permission.PUSH, command.place)
 
     def write(conn: Connection) -> None:
-        repository = _editable(ctx, conn, caller, found)
+        repository = _editable(ctx, conn, caller, command.place)
         trigger = _trigger_for(conn, repository, command.name)
         triggers.delete_trigger(conn, trigger.id)
-        _note(conn, caller, "trigger.delete", repository, name=trigger.name)
+        _note(conn, caller, "delete", repository, trigger=trigger)
 
     await change(ctx, caller, "trigger.delete", write)
 
 
 async def get_trigger(ctx: Context, caller: Caller, command: NamedTrigger) -> TriggerShown:
-    """One with its runs. Raises Denied, RepositoryUnknown, NamespaceUnknown, TriggerUnknown."""
-    found = await _known(ctx, caller, command.place)
+    """One with all its runs. Raises Denied, RepositoryUnknown, NamespaceUnknown, TriggerUnknown."""
 
     def read(conn: Connection) -> TriggerShown:
-        repository = _readable(ctx, conn, caller, found)
-        return _shown(conn, _trigger_for(conn, repository, command.name))
+        repository = _readable(ctx, conn, caller, command.place)
+        return _shown(conn, _trigger_for(conn, repository, command.name), KEPT_RUNS)
 
     return await ctx.db.read(read)
 
 
 async def list_triggers(ctx: Context, caller: Caller, place: Place) -> list[TriggerShown]:
-    """All of the repository, oldest first. Raises Denied, RepositoryUnknown, NamespaceUnknown."""
-    found = await _known(ctx, caller, place)
+    """All of the repository, oldest first, with their last runs. Raises Denied, RepositoryUnknown, NamespaceUnknown."""
 
     def read(conn: Connection) -> list[TriggerShown]:
-        repository = _readable(ctx, conn, caller, found)
-        return [_shown(conn, one) for one in triggers.list_triggers(conn, repository.id)]
+        repository = _readable(ctx, conn, caller, place)
+        found = triggers.list_triggers(conn, repository.id)
+        return [_shown(conn, one, LISTED_RUNS) for one in found]
 
     return await ctx.db.read(read)
 
 
-def _shown(conn: Connection, trigger: Trigger) -> TriggerShown:
-    return TriggerShown(trigger, tuple(triggers.list_runs(conn, trigger.id, limit=KEPT_RUNS)))
+def _shown(conn: Connection, trigger: Trigger, most: int) -> TriggerShown:
+    return TriggerShown(trigger, tuple(triggers.list_runs(conn, trigger.id, limit=most)))
 
 
 def _trigger_for(conn: Connection, repository: Repository, name: str) -> Trigger:
@@ -151,34 +148,34 @@ def _trigger_for(conn: Connection, repository: Repository, name: str) -> Trigger
 # -- who may ----------------------------------------------------------------------------------------------------------
 
 
-def _editable(ctx: Context, conn: Connection, caller: Caller, found: Repository) -> Repository:
-    repository = settle(conn, found, caller)
-    ctx.access.require(conn, caller, Permission.PUSH, of_repository(repository))
-    return repository
+def _editable(ctx: Context, conn: Connection, caller: Caller, place: Place) -> Repository:
+    """For whoever may push to it, of its own tenant: a trigger changes what runs in that tenant's clusters."""
+    return _permitted(ctx, conn, caller, place, Permission.PUSH)
 
 
-async def _known(ctx: Context, caller: Caller, place: Place) -> Repository:
-    """The repository; `_readable` asks whether the caller may."""
-    repository = await ctx.hot.repository(place.instance.id, str(place.name))
-    if repository is None:
-        raise await absent(ctx, caller, Permission.PULL, place)
-    return repository
+def _readable(ctx: Context, conn: Connection, caller: Caller, place: Place) -> Repository:
+    """Whoever may pull it by a right of their own. That anybody may, or another tenant, is no reason to tell what runs where."""
+    return _permitted(ctx, conn, caller, place, Permission.PULL)
 
 
-def _readable(ctx: Context, conn: Connection, caller: Caller, found: Repository) -> Repository:
-    """Whoever may pull it by a right of their own. That anybody may is no reason to tell what runs where."""
-    repository = namespaces.get_repository(conn, found.id)
-    if repository is None:
-        raise RepositoryUnknown(found.full_name)
-    private = replace(of_repository(repository), is_public=False)
-    ctx.access.require(conn, caller, Permission.PULL, private)
-    return repository
+def _permitted(
+    ctx: Context, conn: Connection, caller: Caller, place: Place, permission: Permission
+) -> Repository:
+    target = Target(place.instance.id, place.name.namespace, place.name.path)
+    found = permitted(ctx, conn, caller, target, permission)
+    if not caller.is_anonymous:
+        require_own(caller, found, permission)
+    private = replace(found.resource, is_public=False)
+    ctx.access.require(conn, caller, permission, private)
+    assert found.repository is not None  # noqa: S101  (the target has a path)
+    return found.repository
 
 
 def _note(
-    conn: Connection, caller: Caller, action: str, repository: Repository, *, name: str
+    conn: Connection, caller: Caller, verb: str, repository: Repository, *, trigger: Trigger
 ) -> None:
-    note(conn, caller, action, repository.full_name, tenant=repository.tenant, trigger=name)
+    action, name = f"trigger.{verb}", repository.full_name
+    note(conn, caller, action, name, tenant=repository.tenant, trigger=trigger.name)
 
 
 # -- what is given ----------------------------------------------------------------------------------------------------

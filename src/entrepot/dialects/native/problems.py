@@ -7,7 +7,7 @@ import msgspec
 
 from entrepot.capabilities.instances.requested import RegionUnknown
 from entrepot.http.messages import Headers, Response
-from entrepot.model import certificates, errors, identities, instances, network_access
+from entrepot.model import certificates, clusters, errors, identities, instances, network_access
 from entrepot.model.errors import RegistryError
 
 CONTENT_TYPE: Final = b"application/problem+json"
@@ -74,6 +74,7 @@ TABLE: Final[dict[type[RegistryError], Kind]] = {
     certificates.CertificateInvalid: Kind(
         400, "certificate-invalid", "The certificate cannot be used"
     ),
+    clusters.KubeconfigInvalid: Kind(400, "kubeconfig-invalid", "The kubeconfig cannot be used"),
     errors.Unknown: Kind(404, "unknown", "It is not there"),
     errors.TenantUnknown: Kind(404, "tenant-unknown", "No such tenant"),
     errors.UserUnknown: Kind(404, "user-unknown", "No such user"),
@@ -86,6 +87,7 @@ TABLE: Final[dict[type[RegistryError], Kind]] = {
     identities.PolicyUnknown: Kind(404, "policy-unknown", "No such policy, or not attached there"),
     identities.GrantUnknown: Kind(404, "grant-unknown", "The user has no such grant"),
     network_access.NetworkUnknown: Kind(404, "network-unknown", "No such private network"),
+    clusters.ClusterUnknown: Kind(404, "cluster-unknown", "No such cluster"),
     certificates.CertificateUnknown: Kind(404, "certificate-unknown", "No such certificate"),
     RegionUnknown: Kind(404, "region-unknown", "The region is not served here"),
     errors.ObjectMissing: Kind(404, "unknown", "It is not there"),
