@@ -34,6 +34,7 @@ class NewJob:
     overrides: bool
     tenant: TenantId
     user: UserId | None
+    operation: str = ""  # what policies call the request
 
 
 def insert_job(conn: Connection, job: NewJob) -> int:
@@ -47,6 +48,7 @@ def insert_job(conn: Connection, job: NewJob) -> int:
         "overrides": job.overrides,
         "tenant_id": job.tenant,
         "user_id": job.user,
+        "operation": job.operation,
         "reason": "",
         "created_at": moment,
         "updated_at": moment,
@@ -87,6 +89,7 @@ def get_job(conn: Connection, job: int) -> NewJob | None:
         overrides=bool(row.overrides),
         tenant=TenantId(row.tenant_id),
         user=None if row.user_id is None else UserId(row.user_id),
+        operation=row.operation,
     )
 
 

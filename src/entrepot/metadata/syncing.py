@@ -33,6 +33,7 @@ class NewRule:
     overrides: bool
     tenant: TenantId
     user: UserId | None
+    operation: str = ""  # what policies call the request
 
 
 def put_rule(conn: Connection, rule: NewRule) -> bool:
@@ -43,6 +44,7 @@ def put_rule(conn: Connection, rule: NewRule) -> bool:
         "overrides": rule.overrides,
         "tenant_id": rule.tenant,
         "user_id": rule.user,
+        "operation": rule.operation,
         "updated_at": moment,
     }
     key = {
@@ -132,6 +134,7 @@ def _rule_of(row: Any) -> SyncRule:
         overrides=bool(row.overrides),
         tenant=TenantId(row.tenant_id),
         user=None if row.user_id is None else UserId(row.user_id),
+        operation=row.operation,
         created_at=Micros(row.created_at),
         updated_at=Micros(row.updated_at),
     )

@@ -59,7 +59,8 @@ class SyncTarget:
 
 @dataclass(frozen=True, slots=True)
 class SyncRule:
-    """Where images of a repository go. `user`: with whose rights (None: the operator's); `tenant`: whose peers it may name."""
+    """Where images of a repository go. `user`: with whose rights (None: the operator's); `operation`: what policies call the request
+    that wrote it; `tenant`: whose peers it may name."""
 
     id: int
     repository: RepositoryId
@@ -68,6 +69,7 @@ class SyncRule:
     overrides: bool
     tenant: TenantId
     user: UserId | None
+    operation: str
     created_at: Micros
     updated_at: Micros
 

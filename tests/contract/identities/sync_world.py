@@ -129,7 +129,7 @@ class SyncWorld:
         self.world.run(syncing.put_rule, caller, command)
 
     def rules(self, caller):
-        return self.world.run(syncing.list_rules, caller, self.place)
+        return self.world.run(syncing.list_rules, caller, self.place).rules
 
     def drop_rule(self, caller, *, region=REGION, namespace="copies"):
         command = DropRule(self.place, SyncTarget(region, namespace))
@@ -141,7 +141,7 @@ class SyncWorld:
 
     def jobs(self, caller, *, offset=0, limit=100, **options) -> Rows[SyncJob]:
         command = ListJobs(self.place, Slice(offset, limit), **options)
-        return self.world.run(sync_now.list_jobs, caller, command)
+        return self.world.run(sync_now.list_jobs, caller, command).page
 
     def statuses(self) -> list[tuple[str, str]]:
         """(tag, status) of the jobs, oldest first."""

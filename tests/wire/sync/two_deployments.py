@@ -108,7 +108,8 @@ class Here:
 
     def jobs(self, namespace: str) -> dict[str, str]:
         """Status of the newest job of each tag to the namespace."""
-        rows = self.operator.run(sync_now.list_jobs, ListJobs(self.place, is_rising=True)).rows
+        found = self.operator.run(sync_now.list_jobs, ListJobs(self.place, is_rising=True))
+        rows = found.page.rows
         return {job.tag: job.status.value for job in rows if job.target.namespace == namespace}
 
     def wait(self, namespace: str, *tags: str, status: str = "success") -> None:

@@ -3,18 +3,22 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from msgspec.structs import replace
+
+from entrepot.capabilities.access.rights import of_namespace, of_repository
 from entrepot.capabilities.access.sealing import SealBroken
-from entrepot.capabilities.content.place import Place
+from entrepot.capabilities.access.targets import Target, permitted
+from entrepot.capabilities.content.place import NewRepository, Place
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.policies.peers import peer_address
-from entrepot.metadata import identities, instances, tenants
+from entrepot.metadata import identities, instances, namespaces, tenants
 from entrepot.metadata.database import Connection
-from entrepot.model.access import SYSTEM, Caller
+from entrepot.model.access import SYSTEM, Caller, Fact, Permission
 from entrepot.model.content import Repository
-from entrepot.model.errors import ValueInvalid
+from entrepot.model.errors import NamespaceUnknown, ValueInvalid
 from entrepot.model.ids import TenantId, UserId
 from entrepot.model.syncing import RegionUnserved, SyncTarget
-from entrepot.model.tenancy import Instance
+from entrepot.model.tenancy import Instance, check_repository_name
 from entrepot.oci.reference import NameSyntaxError, RepositoryName
 from entrepot.ports.registry import RegistryAddress
 
@@ -62,6 +66,42 @@ def destination(
     return AtPeer(address, name)
 
 
+def source(
+    ctx: Context, conn: Connection, caller: Caller, place: Place, *, region: str
+) -> Repository:
+    """In a transaction: the repository, for a caller who may have its images copied to that region: who can read and change them.
+
+    Raises Denied, NamespaceUnknown, RepositoryUnknown.
+    """
+    wanted = Target(place.instance.id, place.name.namespace, place.name.path)
+    about = {Fact.TARGET_REGION: region}
+    for permission in (Permission.PUSH, Permission.PULL):
+        found = permitted(ctx, conn, caller, wanted, permission, about=about).repository
+    assert found is not None  # noqa: S101  (it has a path)
+    return found
+
+
+def goal(
+    ctx: Context, conn: Connection, caller: Caller, place: Place, *, region: str
+) -> Repository | NewRepository:
+    """In a transaction: what a copy within the deployment is pushed to, for a caller who may push there. Raises NamespaceUnknown,
+    NameInvalid, Denied."""
+    about = {Fact.TARGET_REGION: region}
+    present = namespaces.find_repository(conn, place.instance.id, str(place.name))
+    if present is not None:
+        resource = replace(of_repository(present), about=about)
+        ctx.access.require(conn, caller, Permission.PUSH, resource)
+        return present
+    namespace = namespaces.find_namespace(conn, place.instance.id, place.name.namespace)
+    if namespace is None:
+        raise NamespaceUnknown(place.name.namespace)
+    path = check_repository_name(place.instance.kind, place.name.path)
+    resource = replace(of_namespace(namespace, path), about=about)
+    for permission in (Permission.PUSH, Permission.REPOSITORY_CREATE):
+        ctx.access.require(conn, caller, permission, resource)
+    return NewRepository(namespace, path)
+
+
 def _shared(conn: Connection, region: str) -> Instance | None:
     """The shared instance of a region served here."""
     number = next(
@@ -70,11 +110,11 @@ def _shared(conn: Connection, region: str) -> Instance | None:
     return None if number is None else instances.shared_of(conn, number)
 
 
-def actor(conn: Connection, user: UserId | None) -> Caller:
-    """In a transaction: a caller with the rights of the user (None: the operator) as they are now."""
+def actor(conn: Connection, user: UserId | None, operation: str) -> Caller:
+    """In a transaction: a caller with the rights of the user (None: the operator) as they are now, doing what policies call so."""
     if user is None:
         return SYSTEM
     found = identities.get_user(conn, user)
     if found is None:  # deleted: a caller who may nothing
-        return Caller(f"user:{user}", f"user {user}", user=user)
-    return Caller(f"user:{user}", found.name, tenant=found.tenant, user=user)
+        return Caller(f"user:{user}", f"user {user}", user=user, operation=operation)
+    return Caller(f"user:{user}", found.name, tenant=found.tenant, user=user, operation=operation)

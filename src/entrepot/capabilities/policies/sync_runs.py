@@ -4,27 +4,35 @@ No rule can make images go round for ever: a copy that finds everything at its t
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from entrepot.capabilities.access.rights import of_repository
 from entrepot.capabilities.content.copying import CopyTag, copy_tag
-from entrepot.capabilities.content.place import Place, for_push, settle
+from entrepot.capabilities.content.place import Place, settle
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.operations.fanout import Consumer
 from entrepot.capabilities.operations.work import KEEP_SECONDS, Handler, JobContext, Summary, Watch
 from entrepot.capabilities.policies.copying_out import CopyOut, copy_out
-from entrepot.capabilities.policies.destinations import AtPeer, Destination, actor, destination
-from entrepot.metadata import namespaces, sync_jobs, syncing, tags, work
+from entrepot.capabilities.policies.destinations import (
+    AtPeer,
+    Destination,
+    actor,
+    destination,
+    goal,
+    source,
+)
+from entrepot.metadata import instances, namespaces, sync_jobs, syncing, tags, work
 from entrepot.metadata.database import Connection, now
 from entrepot.metadata.sync_jobs import NewJob
-from entrepot.model.access import Caller, Permission
+from entrepot.model.access import Caller
 from entrepot.model.content import Repository
 from entrepot.model.errors import ManifestUnknown, RepositoryUnknown
 from entrepot.model.events import Event, EventKind
 from entrepot.model.ids import BlobId, Micros, RepositoryId
-from entrepot.model.syncing import JobStatus, Outcome, SyncRule
+from entrepot.model.syncing import JobStatus, Outcome, RegionUnserved, SyncRule
 from entrepot.model.work import NewTask
+from entrepot.oci.reference import RepositoryName
 from entrepot.ports.registry import RegistryOpener
 
 PLAN: Final = "sync.plan"
@@ -79,7 +87,13 @@ async def _plan(job: JobContext) -> None:
 
 def _job_of(rule: SyncRule, tag: str) -> NewJob:
     return NewJob(
-        rule.repository, tag, rule.target, rule.overrides, tenant=rule.tenant, user=rule.user
+        rule.repository,
+        tag,
+        rule.target,
+        rule.overrides,
+        tenant=rule.tenant,
+        user=rule.user,
+        operation=rule.operation,
     )
 
 
@@ -123,11 +137,14 @@ def defer_job(conn: Connection, job: NewJob, rule: int | None = None) -> bool:
 # -- one tag ----------------------------------------------------------------------------------------------------------
 
 
-def require_source(ctx: Context, conn: Connection, caller: Caller, repository: Repository) -> None:
-    """In a transaction: who has images copied must be able to read and change them. Raises Denied."""
-    resource = of_repository(repository)
-    for permission in (Permission.PUSH, Permission.PULL):
-        ctx.access.require(conn, caller, permission, resource)
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A job that may run."""
+
+    wanted: NewJob
+    caller: Caller
+    source: Repository
+    to: Destination
 
 
 class _Run:
@@ -143,49 +160,48 @@ class _Run:
     async def run(self) -> None:
         """Copy, and write down what came of it with the end of the task."""
         begun = await self.ctx.db.read(self._begin)
-        if begun is None:
-            await self.job.finish(lambda conn: self._end(conn, JobStatus.CANCEL))
-            return
-        wanted, caller, source, goal = begun
-        if isinstance(goal, Place):
-            await self._copy_here(wanted, caller, source=source, place=goal)
-        else:
-            outcome = await self._copy_out(wanted, source, goal)
+        if begun is not None and isinstance(begun.to, AtPeer):
+            outcome = await self._copy_out(begun, begun.to)
             await self.job.finish(lambda conn: self._end(conn, _STATUS[outcome]))
+        else:
+            await self.job.finish(self._copy_here)
 
-    def _begin(self, conn: Connection) -> tuple[NewJob, Caller, Repository, Destination] | None:
+    def _begin(self, conn: Connection) -> _Begun | None:
         """What is to be done, for a caller who still may. None: it is not wanted any more."""
         wanted = sync_jobs.get_job(conn, self.number)
         if wanted is None or (self.rule is not None and syncing.get_rule(conn, self.rule) is None):
             return None
-        source = namespaces.get_repository(conn, wanted.repository)
-        if source is None:
+        found = namespaces.get_repository(conn, wanted.repository)
+        instance = None if found is None else instances.get_instance(conn, found.instance)
+        if found is None or instance is None:
             raise RepositoryUnknown(str(wanted.repository))
-        caller = actor(conn, wanted.user)
-        require_source(self.ctx, conn, caller, source)
-        if tags.current(conn, source.id, wanted.tag) is None:
+        caller = actor(conn, wanted.user, wanted.operation)
+        region = wanted.target.region
+        place = Place(instance, RepositoryName(found.namespace_name, found.path))
+        repository = source(self.ctx, conn, caller, place, region=region)
+        if tags.current(conn, repository.id, wanted.tag) is None:
             raise ManifestUnknown(wanted.tag)
-        goal = destination(self.ctx, conn, source, target=wanted.target, tenant=wanted.tenant)
-        return wanted, caller, source, goal
+        to = destination(self.ctx, conn, repository, target=wanted.target, tenant=wanted.tenant)
+        return _Begun(wanted, caller, repository, to)
 
-    async def _copy_here(
-        self, wanted: NewJob, caller: Caller, *, source: Repository, place: Place
-    ) -> None:
+    def _copy_here(self, conn: Connection) -> Summary:
         """Rows only, in the transaction that ends the task."""
-        goal = await for_push(self.ctx, caller, place)
+        begun = self._begin(conn)
+        if begun is None:
+            return self._end(conn, JobStatus.CANCEL)
+        wanted, caller = begun.wanted, begun.caller
+        if isinstance(begun.to, AtPeer):  # since a moment ago
+            raise RegionUnserved(wanted.target.region)
+        to = goal(self.ctx, conn, caller, begun.to, region=wanted.target.region)
+        there = settle(conn, to, caller)
+        copy = CopyTag(begun.source, wanted.tag, there, wanted.tag, wanted.overrides, reason=REASON)
+        return self._end(conn, _STATUS[copy_tag(self.ctx, conn, caller, copy)])
 
-        def write(conn: Connection) -> Summary:
-            here = settle(conn, source, caller)
-            there = settle(conn, goal, caller)
-            copy = CopyTag(here, wanted.tag, there, wanted.tag, wanted.overrides, reason=REASON)
-            return self._end(conn, _STATUS[copy_tag(self.ctx, conn, caller, copy)])
-
-        await self.job.finish(write)
-
-    async def _copy_out(self, wanted: NewJob, source: Repository, goal: AtPeer) -> Outcome:
+    async def _copy_out(self, begun: _Begun, to: AtPeer) -> Outcome:
+        wanted = begun.wanted
         origins = partial(_origins, wanted)
-        command = CopyOut(source, wanted.tag, str(goal.name), wanted.overrides, origins)
-        async with self.opener(goal.address) as remote:
+        command = CopyOut(begun.source, wanted.tag, str(to.name), wanted.overrides, origins)
+        async with self.opener(to.address) as remote:
             return await copy_out(self.ctx, remote, command, self.job)
 
     def _end(self, conn: Connection, status: JobStatus) -> Summary:

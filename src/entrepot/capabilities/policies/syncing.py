@@ -4,17 +4,17 @@ Who may push to a repository may have its images copied elsewhere, and sees wher
 it last, as they are at each run: to push to the target, where that is here. At a peer its credentials decide.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from msgspec.structs import replace
 
-from entrepot.capabilities.access.rights import of_repository
-from entrepot.capabilities.content.place import Place, Target, existing, for_push, settle
+from entrepot.capabilities.access.targets import Target, permitted, require_own
+from entrepot.capabilities.content.place import Place
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.operations.trail import change, note
-from entrepot.capabilities.policies import sync_runs
-from entrepot.capabilities.policies.destinations import AtPeer, destination
+from entrepot.capabilities.policies.destinations import AtPeer, destination, goal, source
 from entrepot.metadata import peers, syncing, tenants
 from entrepot.metadata.database import Connection
 from entrepot.metadata.syncing import NewRule
@@ -50,20 +50,35 @@ class DropRule:
     target: SyncTarget
 
 
+@dataclass(frozen=True, slots=True)
+class RulesOf:
+    """A repository's rules."""
+
+    repository: Repository
+    rules: Sequence[SyncRule]
+
+
+@dataclass(frozen=True, slots=True)
+class RegionsFor:
+    """What a rule of the tenant may name."""
+
+    tenant: TenantId
+
+
 # -- rules ------------------------------------------------------------------------------------------------------------
 
 
 async def put_rule(ctx: Context, caller: Caller, command: PutRule) -> None:
     """Make the rule, or change the one for that target. Raises Denied, RepositoryUnknown, NamespaceUnknown, RegionUnserved,
     ValueInvalid, QuotaExceeded."""
-    found = await existing(ctx, caller, Permission.PUSH, command.place)
-    await goal_of(ctx, caller, found, command.target)
 
     def write(conn: Connection) -> None:
-        repository = editable(ctx, conn, caller, found)
+        target = command.target
+        repository = source(ctx, conn, caller, command.place, region=target.region)
         tenant = peers_of(caller, repository)
-        # Once more, with what this transaction sees.
-        destination(ctx, conn, repository, target=command.target, tenant=tenant)
+        to = destination(ctx, conn, repository, target=target, tenant=tenant)
+        if not isinstance(to, AtPeer):
+            goal(ctx, conn, caller, to, region=target.region)
         is_new = syncing.put_rule(
             conn,
             NewRule(
@@ -73,6 +88,7 @@ async def put_rule(ctx: Context, caller: Caller, command: PutRule) -> None:
                 overrides=command.overrides,
                 tenant=tenant,
                 user=caller.user,
+                operation=caller.operation,
             ),
         )
         if is_new and len(syncing.list_rules(conn, repository.id)) > MOST_RULES:
@@ -92,19 +108,17 @@ async def put_rule(ctx: Context, caller: Caller, command: PutRule) -> None:
 
 async def list_rules(ctx: Context, caller: Caller, command: Place) -> list[SyncRule]:
     """All of the repository, oldest first. Raises Denied, RepositoryUnknown, NamespaceUnknown."""
-    found = await existing(ctx, caller, Permission.PULL, command)
     return await ctx.db.read(
-        lambda conn: syncing.list_rules(conn, readable(ctx, conn, caller, found).id)
+        lambda conn: syncing.list_rules(conn, readable(ctx, conn, caller, command).id)
     )
 
 
 async def drop_rule(ctx: Context, caller: Caller, command: DropRule) -> None:
     """Nothing more is copied by it, what was copied stays. Raises Denied, RepositoryUnknown, NamespaceUnknown, SyncRuleUnknown."""
-    found = await existing(ctx, caller, Permission.PUSH, command.place)
 
     def write(conn: Connection) -> None:
-        repository = editable(ctx, conn, caller, found)
         target = command.target
+        repository = source(ctx, conn, caller, command.place, region=target.region)
         if not syncing.delete_rule(conn, repository.id, target):
             raise SyncRuleUnknown(target.region[:300], target.namespace[:300])
         noted(conn, caller, "rule.delete", repository=repository, target=target)
@@ -112,31 +126,20 @@ async def drop_rule(ctx: Context, caller: Caller, command: DropRule) -> None:
     await change(ctx, caller, "sync.rule.delete", write)
 
 
-async def list_sync_regions(ctx: Context, caller: Caller, tenant: TenantId) -> list[str]:
+async def list_sync_regions(ctx: Context, caller: Caller, command: RegionsFor) -> list[str]:
     """Names that a rule of the tenant may have for a region, for its users: those served here, then its peers. Raises Denied."""
 
     def read(conn: Connection) -> list[str]:
-        is_own = caller.tenant == tenant and ctx.access.judge.rights(conn, caller).is_active
+        is_own = caller.tenant == command.tenant and ctx.access.judge.rights(conn, caller).is_active
         if not is_own:
             ctx.access.require(conn, caller, Permission.DEPLOYMENT_MANAGE, Resource(None))
         here = [one.name for one in tenants.list_regions(conn) if one.is_local]
-        return [*here, *(peer.name for peer in peers.list_peers(conn, tenant))]
+        return [*here, *(peer.name for peer in peers.list_peers(conn, command.tenant))]
 
     return await ctx.db.read(read)
 
 
 # -- what they share --------------------------------------------------------------------------------------------------
-
-
-async def goal_of(
-    ctx: Context, caller: Caller, repository: Repository, target: SyncTarget
-) -> Target | AtPeer:
-    """What the caller may copy to: at a peer whatever its credentials may, here what the caller may push to."""
-    tenant = peers_of(caller, repository)
-    goal = await ctx.db.read(
-        lambda conn: destination(ctx, conn, repository, target=target, tenant=tenant)
-    )
-    return goal if isinstance(goal, AtPeer) else await for_push(ctx, caller, goal)
 
 
 def peers_of(caller: Caller, repository: Repository) -> TenantId:
@@ -148,21 +151,16 @@ def peers_of(caller: Caller, repository: Repository) -> TenantId:
     return caller.tenant
 
 
-def editable(ctx: Context, conn: Connection, caller: Caller, found: Repository) -> Repository:
-    """In a transaction: the repository, for who may have its images copied. Raises RepositoryUnknown, Denied."""
-    repository = settle(conn, found, caller)
-    sync_runs.require_source(ctx, conn, caller, repository)
-    return repository
-
-
-def readable(ctx: Context, conn: Connection, caller: Caller, found: Repository) -> Repository:
-    """For those who were given a right to read it; that anybody, or another tenant, may pull says nothing about where it goes."""
-    repository = settle(conn, found, caller)
-    resource = replace(of_repository(repository), is_public=False)
+def readable(ctx: Context, conn: Connection, caller: Caller, place: Place) -> Repository:
+    """In a transaction: the repository, for those who were given a right to read it; that anybody, or another tenant, may pull says
+    nothing about where it goes. Raises Denied, NamespaceUnknown, RepositoryUnknown."""
+    wanted = Target(place.instance.id, place.name.namespace, place.name.path)
+    found = permitted(ctx, conn, caller, wanted, Permission.PULL)
+    require_own(caller, found, Permission.PULL)
+    resource = replace(found.resource, is_public=False)
     ctx.access.require(conn, caller, Permission.PULL, resource)
-    if not caller.is_system and caller.tenant != repository.tenant:
-        raise Forbidden(Permission.PULL.value, repository.full_name)
-    return repository
+    assert found.repository is not None  # noqa: S101  (it has a path)
+    return found.repository
 
 
 def noted(

@@ -11,7 +11,7 @@ import msgspec
 from entrepot.capabilities.instances.requested import RegionUnknown
 from entrepot.dialects.swr.refusal import Refusal
 from entrepot.http.messages import Response
-from entrepot.model import errors, identities, instances, retention
+from entrepot.model import errors, identities, instances, retention, syncing, triggers
 from entrepot.model.errors import RegistryError
 
 NO_PERMISSION: Final = "4039002"
@@ -40,7 +40,9 @@ CODES: Final[dict[type[RegistryError], str]] = {
     RegionUnknown: "4000014",
     identities.GrantUnknown: "4040078",
     identities.ProjectUnknown: NOT_YOURS,
-    retention.RetentionUnknown: "4040201",  # in a range that the vendor leaves free
+    triggers.TriggerUnknown: "4040200",  # this and the next in a range that the vendor leaves free
+    retention.RetentionUnknown: "4040201",
+    syncing.SyncRuleUnknown: "4040202",  # likewise
     errors.Conflict: "4090060",
     errors.NotEmpty: "4060074",
     errors.Denied: NO_PERMISSION,
