@@ -813,7 +813,7 @@ triggers = Table(  # a push of a tag that fits sets the image of a workload; onl
     SCHEMA,
     _id(),
     _to("repositories", "repository_id"),
-    _to("tenants", "tenant_id"),  # whose clusters it may name: its creator's
+    _to("tenants", "tenant_id"),  # whose clusters it may name: the repository's
     Column("name", NameText, nullable=False),
     Column("condition_kind", NameText, nullable=False),  # model.triggers.ConditionKind
     Column("condition", sa.Text, nullable=False),  # as written
