@@ -97,6 +97,7 @@ def test_paths_are_read_from_the_right(path, kind):
 
 
 REGISTRY = {HostKind.INSTANCE, HostKind.DEFAULT}
+APIS = {HostKind.DEFAULT, HostKind.SWR}
 
 
 @pytest.mark.parametrize(
@@ -104,12 +105,15 @@ REGISTRY = {HostKind.INSTANCE, HostKind.DEFAULT}
     [
         (b"/v2/", Wire.DISTRIBUTION, REGISTRY),
         (b"/v2/a/b/tags/list", Wire.DISTRIBUTION, REGISTRY),
-        (b"/v2", Wire.DISTRIBUTION, {HostKind.INSTANCE}),
         (b"/service/token", Wire.TOKEN, REGISTRY),
         (b"/healthz", Wire.HEALTH, set(HostKind)),
         (b"/readyz", Wire.HEALTH, set(HostKind)),
         (b"/metrics", None, set()),
-        (b"/", Wire.TCR, {HostKind.DEFAULT, HostKind.TCR}),
+        (b"/v3/manage/repos", Wire.SWR, APIS),
+        (b"/v3/auth/tokens", Wire.IDENTITY, APIS),
+        (b"/v3/projects", Wire.IDENTITY, APIS),
+        (b"/v3.0/OS-USER/users/x", Wire.IDENTITY, APIS),
+        (b"/v3", None, set()),
         (b"/api/v1/", Wire.NATIVE, {HostKind.DEFAULT}),
         (b"/api/v1/tenants", Wire.NATIVE, {HostKind.DEFAULT}),
         (b"/api/v1", None, set()),
@@ -125,6 +129,35 @@ REGISTRY = {HostKind.INSTANCE, HostKind.DEFAULT}
 def test_each_kind_of_host_serves_its_routes_and_no_others(path, wire, hosts):
     for kind in HostKind:
         assert find_route(kind, path) is (wire if kind in hosts else None), kind
+
+
+@pytest.mark.parametrize(
+    ("path", "wires"),
+    [
+        (
+            b"/v2",
+            {
+                HostKind.INSTANCE: Wire.DISTRIBUTION,
+                HostKind.DEFAULT: Wire.SWR,
+                HostKind.SWR: Wire.SWR,
+            },
+        ),
+        (
+            b"/v2/manage/namespaces",
+            {
+                HostKind.INSTANCE: Wire.DISTRIBUTION,
+                HostKind.DEFAULT: Wire.SWR,
+                HostKind.SWR: Wire.SWR,
+            },
+        ),
+        (
+            b"/",
+            {HostKind.DEFAULT: Wire.ROOT, HostKind.TCR: Wire.TCR, HostKind.SWR: Wire.SWR},
+        ),
+    ],
+)
+def test_paths_that_are_each_hosts_own(path, wires):
+    assert {k: find_route(k, path) for k in HostKind if find_route(k, path)} == wires
 
 
 def test_every_wire_has_a_route():
