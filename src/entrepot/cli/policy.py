@@ -1,9 +1,10 @@
-"""`entrepot policy`: documents that allow and deny, attached to users and groups."""
+"""`entrepot policy`: documents that allow and deny, attached to users and groups, or limiting a whole tenant."""
 
 from typing import IO
 
 import click
 
+from entrepot.capabilities.access.identities.caps import Cap, cap_tenant, list_caps, uncap_tenant
 from entrepot.capabilities.access.identities.policies import (
     AttachPolicy,
     ListPolicies,
@@ -31,11 +32,13 @@ _dialect = click.option(
     "--dialect",
     default="entrepot",
     show_default=True,
-    help="Whose words: entrepot, or tcr for documents of Tencent Cloud's CAM.",
+    help="Whose words: entrepot, tcr for documents of Tencent Cloud's CAM, swr for identity policies of Huawei Cloud's IAM.",
 )
 _description = click.option("--description", default="", help="For people.")
 _user = click.option("--user", help="Name of a user.")
 _group = click.option("--group", help="Name of a group.")
+_limited = click.option("--tenant", "limited", required=True, help="Name of the tenant it limits.")
+_project = click.option("--project", help="Of a group's: it counts only in this project.")
 
 
 @click.group()
@@ -134,7 +137,9 @@ def show(source: Source, name: str, tenant_name: str, *, as_json: bool) -> None:
         return await get_policy(ctx, caller, NamedPolicy(tenant.id, name))
 
     shown = run(source, work)
-    attached = [f"{a.kind} {a.name}" for a in shown.attachments]
+    attached = [
+        f"{a.kind} {a.name}" + (f" in {a.project}" if a.project else "") for a in shown.attachments
+    ]
     row = {**_row(shown.policy), "attached": attached, "document": shown.policy.document}
     show_one(row, as_json=as_json)
 
@@ -159,38 +164,102 @@ def delete(source: Source, name: str, tenant_name: str) -> None:
 @click.argument("name")
 @_user
 @_group
+@_project
 @tenant_option
 @click.pass_obj
 def attach(
-    source: Source, name: str, user: str | None, group: str | None, tenant_name: str
+    source: Source,
+    name: str,
+    *,
+    user: str | None,
+    group: str | None,
+    project: str | None,
+    tenant_name: str,
 ) -> None:
     """Attach policy NAME to a user or a group."""
 
     async def work(ctx: Context, caller: Caller) -> None:
         tenant = await tenant_of(ctx, caller, tenant_name)
-        await attach_policy(ctx, caller, AttachPolicy(tenant.id, name, user, group))
+        await attach_policy(ctx, caller, AttachPolicy(tenant.id, name, user, group, project))
 
     run(source, work)
-    click.echo(f"policy {name} is attached to {user or group}")
+    where = f" in {project}" if project else ""
+    click.echo(f"policy {name} is attached to {user or group}{where}")
 
 
 @policy.command()
 @click.argument("name")
 @_user
 @_group
+@_project
 @tenant_option
 @click.pass_obj
 def detach(
-    source: Source, name: str, user: str | None, group: str | None, tenant_name: str
+    source: Source,
+    name: str,
+    *,
+    user: str | None,
+    group: str | None,
+    project: str | None,
+    tenant_name: str,
 ) -> None:
     """Detach policy NAME from a user or a group."""
 
     async def work(ctx: Context, caller: Caller) -> None:
         tenant = await tenant_of(ctx, caller, tenant_name)
-        await detach_policy(ctx, caller, AttachPolicy(tenant.id, name, user, group))
+        await detach_policy(ctx, caller, AttachPolicy(tenant.id, name, user, group, project))
 
     run(source, work)
-    click.echo(f"policy {name} is detached from {user or group}")
+    where = f" in {project}" if project else ""
+    click.echo(f"policy {name} is detached from {user or group}{where}")
+
+
+@policy.command()
+@click.argument("name")
+@_limited
+@click.pass_obj
+def cap(source: Source, name: str, limited: str) -> None:
+    """Limit a whole tenant, its owner included, by policy NAME of the root tenant.
+
+    Whatever none of a tenant's caps allows, nobody of it may do; a cap never gives anything.
+    """
+
+    async def work(ctx: Context, caller: Caller) -> None:
+        tenant = await tenant_of(ctx, caller, limited)
+        await cap_tenant(ctx, caller, Cap(tenant.id, name))
+
+    run(source, work)
+    click.echo(f"policy {name} limits tenant {limited}")
+
+
+@policy.command()
+@click.argument("name")
+@_limited
+@click.pass_obj
+def uncap(source: Source, name: str, limited: str) -> None:
+    """Limit a tenant by policy NAME no more."""
+
+    async def work(ctx: Context, caller: Caller) -> None:
+        tenant = await tenant_of(ctx, caller, limited)
+        await uncap_tenant(ctx, caller, Cap(tenant.id, name))
+
+    run(source, work)
+    click.echo(f"policy {name} limits tenant {limited} no more")
+
+
+@policy.command()
+@_limited
+@json_option
+@click.pass_obj
+def caps(source: Source, limited: str, *, as_json: bool) -> None:
+    """List the policies that limit a tenant."""
+
+    async def work(ctx: Context, caller: Caller) -> list[Policy]:
+        tenant = await tenant_of(ctx, caller, limited)
+        return await list_caps(ctx, caller, tenant.id)
+
+    rows = [_row(found) for found in run(source, work)]
+    show_rows(("name", "dialect", "description", "id"), rows, as_json=as_json)
 
 
 def _row(found: Policy) -> Row:

@@ -219,7 +219,7 @@ def _base(ends_at: sa.ColumnElement[Any], is_received: sa.ColumnElement[Any]) ->
 
 
 def _own(asked: SharedFilter) -> sa.Select[Any]:
-    shared = sa.exists().where(shares.c.repository_id == repositories.c.id)
+    shared = repositories.c.id.in_(sa.select(shares.c.repository_id))
     return _base(sa.null(), sa.false()).where(
         namespaces.c.tenant_id == asked.tenant, shared, visible(asked.visibility)
     )

@@ -98,7 +98,13 @@ class Fact(StrEnum):
 
     TARGET_TENANT = "target tenant"  # public id of the one it is shared with
     TARGET_REGION = "target region"  # name of the one it is copied to
-    PUBLIC = "public"  # `true` or `false`: whether it is to be public
+    PUBLIC = "public"  # `true` or `false`: whether a repository is to be public
+    PUBLIC_NAMESPACE = "public namespace"  # likewise
+
+
+def to_be_public(what: Fact, is_public: bool) -> Mapping[Fact, str]:  # noqa: FBT001  (it is the thing said)
+    """What a request says that makes a thing public, or keeps it private."""
+    return {what: "true" if is_public else "false"}
 
 
 class Principal(Struct, frozen=True):

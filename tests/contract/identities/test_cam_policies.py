@@ -38,6 +38,7 @@ from entrepot.capabilities.instances.namespaces import (
     list_namespaces,
 )
 from entrepot.capabilities.operations.first_start import first_start
+from entrepot.dialects.swr.policies import SWR
 from entrepot.metadata import instances, namespaces, tenants
 from entrepot.metadata.schema import audit
 from entrepot.model.access import AccountKind, Permission, Resource
@@ -50,6 +51,7 @@ pytestmark = pytest.mark.broad
 
 P = Permission
 FULL, READER = "QcloudTCRFullAccess", "QcloudTCRReadOnlyAccess"
+ROLES = sorted(preset.name for preset in SWR.presets)  # of the other dialect
 
 
 def cam(action="tcr:*", resource="*", effect="allow", **more) -> str:
@@ -313,9 +315,9 @@ def test_every_tenant_has_the_presets_and_its_own_policies_between_them(world, c
         found = world.run(list_policies, caller, ListPolicies(tenant, after, limit))
         return [policy.name for policy in found]
 
-    everything = ["A", FULL, "QcloudTCRG", READER, "z"]
+    everything = ["A", FULL, "QcloudTCRG", READER, *ROLES, "z"]
     assert names(cast.owner, cast.acme.id) == everything
-    assert names(cast.stranger, cast.stranger.tenant) == [FULL, READER]
+    assert names(cast.stranger, cast.stranger.tenant) == [FULL, READER, *ROLES]
     assert names(cast.owner, cast.acme.id, FULL, 2) == ["QcloudTCRG", READER]
     pages, after = [], ""
     while page := names(cast.owner, cast.acme.id, after, 2):
@@ -341,7 +343,7 @@ def test_a_preset_is_attached_by_name_and_ends_when_it_is_detached(world, cast, 
     world.run(detach_policy, cast.owner, attach)
     assert not may(world, cast.member, P.PULL, places.app(places.one))
     listed = world.run(list_policies, cast.owner, ListPolicies(cast.acme.id))
-    assert [policy.name for policy in listed] == [FULL, READER]
+    assert [policy.name for policy in listed] == [FULL, READER, *ROLES]
 
 
 def test_a_preset_gives_no_more_than_its_words_and_nothing_of_identities(world, cast, places):
@@ -375,7 +377,7 @@ def test_the_root_tenant_has_them_from_the_first_start(empty_world):
 
     found = empty_world.run(list_policies, empty_world.operator, ListPolicies(empty_world.root.id))
 
-    assert [policy.name for policy in found] == [FULL, READER]
+    assert [policy.name for policy in found] == [FULL, READER, *ROLES]
 
 
 # -- the trail --------------------------------------------------------------------------------------------------------

@@ -20,9 +20,9 @@ from entrepot.capabilities.access.documents import (
     Vocabulary,
     parse_native,
 )
-from entrepot.capabilities.access.evaluator import EVERYTHING, NOBODY, Rights, decide
+from entrepot.capabilities.access.evaluator import EVERYTHING, NOBODY, Rights, decide, level_on
 from entrepot.capabilities.access.wildcard import Wildcard
-from entrepot.model.access import Level, Permission, Resource, Role
+from entrepot.model.access import InstanceNames, Level, Naming, Permission, Resource, Role
 from entrepot.model.ids import InstanceId, Micros, NamespaceId, RepositoryId, TenantId
 
 P = Permission
@@ -78,6 +78,9 @@ def granted_repository(level: Level) -> Rights:
     return member(repository_grants={REPOSITORY: level})
 
 
+OTHER_FOREIGN = replace_fields(FOREIGN, repository=RepositoryId(102))
+SHARED = member(shares={RepositoryId(101): None})
+PLACES = Naming(MINE, instances={InstanceId(1): InstanceNames("one", "here")})
 ROBOT = Rights(tenant=MINE, permissions={NAMESPACE: frozenset({P.PULL, P.REPOSITORY_CREATE})})
 
 TABLE = [
@@ -165,6 +168,52 @@ TABLE = [
     (ROBOT, P.PUSH, REPO, False),
     (ROBOT, P.PULL, FOREIGN, False),
     (ROBOT, P.PULL, replace_fields(FOREIGN, is_public=True), True),
+    # shares
+    (SHARED, P.PULL, FOREIGN, True),
+    (replace(SHARED, role=Role.OWNER), P.PULL, FOREIGN, True),
+    (SHARED, P.PUSH, FOREIGN, False),
+    (SHARED, P.REPOSITORY_MANAGE, FOREIGN, False),
+    (SHARED, P.NAMESPACE_READ, FOREIGN, False),
+    (SHARED, P.PULL, OTHER_FOREIGN, False),
+    (replace(SHARED, tenant=OTHERS), P.PULL, FOREIGN, False),
+    (replace(ROBOT, shares=SHARED.shares), P.PULL, FOREIGN, False),
+    (replace(ANONYMOUS, shares=SHARED.shares), P.PULL, FOREIGN, False),
+    (
+        replace(SHARED, policies=policies(deny("repository:pull", "theirs/*"))),
+        P.PULL,
+        FOREIGN,
+        False,
+    ),
+    # caps
+    (replace(OWNER, caps=policies(allow("repository:*", "*"))), P.DELETE, REPO, True),
+    (replace(OWNER, caps=policies(allow("repository:pull", "*"))), P.DELETE, REPO, False),
+    (replace(OWNER, caps=policies(allow("*", "*"), deny("*", "team/*"))), P.PULL, REPO, False),
+    (replace(OWNER, caps=policies()), P.PULL, PUBLIC, False),
+    (replace(OWNER, caps=policies()), P.CATALOG, Resource(None, InstanceId(1)), True),
+    (member(caps=policies(allow("*", "*"))), P.PULL, REPO, False),
+    (replace(ROBOT, caps=policies(allow("repository:pull", "team/app"))), P.PULL, REPO, True),
+    (
+        replace(ROBOT, caps=policies(allow("repository:pull", "team/app"))),
+        P.REPOSITORY_CREATE,
+        NEW,
+        False,
+    ),
+    (replace(SHARED, caps=policies(allow("*", "team/*"))), P.PULL, FOREIGN, False),
+    # only in one region
+    (member(policies=policies(allow("*", "*")).only_in("here"), naming=PLACES), P.PULL, REPO, True),
+    (
+        member(policies=policies(allow("*", "*")).only_in("there"), naming=PLACES),
+        P.PULL,
+        REPO,
+        False,
+    ),
+    (member(policies=policies(allow("*", "*")).only_in("here")), P.PULL, REPO, False),
+    (
+        replace(OWNER, policies=policies(deny("*", "*")).only_in("there"), naming=PLACES),
+        P.PULL,
+        REPO,
+        True,
+    ),
     # visibility
     (ANONYMOUS, P.PULL, PUBLIC, True),
     (ANONYMOUS, P.PULL, REPO, False),
@@ -394,6 +443,43 @@ def test_a_grant_on_a_repository_never_lowers(rights, permission, level):
     after = decide(replace(rights, repository_grants={REPOSITORY: level}), permission, REPO).allowed
 
     assert after or not before
+
+
+@given(rights_of_anybody, permissions, resources, st.lists(statements, max_size=3))
+def test_a_cap_only_takes(rights, permission, resource, written):
+    before = decide(rights, permission, resource).allowed
+    capped = decide(replace(rights, caps=policies(*written)), permission, resource).allowed
+
+    assert before or not capped
+
+
+@given(rights_of_anybody, permissions, resources, st.lists(statements, max_size=3))
+def test_another_cap_never_takes_but_by_denying(rights, permission, resource, written):
+    allowances = [one for one in written if one["effect"] == "allow"]
+    one, two = (policies(*some) for some in (written, [*written, *allowances, allow("*", "*")]))
+    before = decide(replace(rights, caps=one), permission, resource).allowed
+    after = decide(replace(rights, caps=two), permission, resource).allowed
+
+    assert after or not before
+
+
+@given(rights_of_anybody, permissions, resources)
+def test_a_share_gives_only_pull_on_what_is_shared(rights, permission, resource):
+    before = decide(rights, permission, resource).allowed
+    shared = replace(rights, shares={FOREIGN.repository: None})
+    after = decide(shared, permission, resource).allowed
+
+    assert after or not before
+    if after and not before:
+        assert (permission, resource) == (P.PULL, FOREIGN)
+
+
+@given(rights_of_anybody)
+def test_a_level_is_what_may_be_done_there(rights):
+    level = level_on(rights, REPO)
+
+    assert decide(rights, P.PULL, REPO).allowed or level is not Level.READ
+    assert (level is Level.MANAGE) == decide(rights, P.REPOSITORY_MANAGE, REPO).allowed
 
 
 @given(rights_of_anybody, permissions)

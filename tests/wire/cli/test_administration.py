@@ -108,16 +108,36 @@ def test_policies_in_the_words_of_tencent_cloud_and_those_that_are_built_in(comm
 
     commands.ok("policy", "attach", "QcloudTCRFullAccess", "--user", "alice")
 
-    listed = {row["name"]: row["built_in"] for row in commands.json("policy", "list")}
+    rows = commands.json("policy", "list")
+    listed = {row["name"]: row["built_in"] for row in rows if row["dialect"] == "tcr"}
     assert listed == {
         "QcloudTCRFullAccess": True,
         "QcloudTCRReadOnlyAccess": True,
         "pullers": False,
     }
-    assert commands.json("policy", "show", "QcloudTCRFullAccess")["attached"] == ["user alice"]
+    commands.ok("group", "create", "crew")
+    (project,) = [row["name"] for row in commands.json("tenant", "projects", "root")]
+    commands.ok("policy", "attach", "QcloudTCRFullAccess", "--group", "crew", "--project", project)
+    attached = ["user alice", f"group crew in {project}"]
+    assert commands.json("policy", "show", "QcloudTCRFullAccess")["attached"] == attached
+    commands.ok("policy", "detach", "QcloudTCRFullAccess", "--group", "crew", "--project", project)
     assert commands.json("policy", "show", "QcloudTCRReadOnlyAccess")["created"] is None
     refusal = commands.refused("policy", "delete", "QcloudTCRFullAccess", "--yes")
     assert "QcloudTCRFullAccess" in refusal
+
+
+def test_caps(commands):
+    commands.ok("tenant", "create", "acme", "--generate")
+    commands.ok("policy", "cap", "SWR ReadOnlyAccess", "--tenant", "acme")
+    assert [row["name"] for row in commands.json("policy", "caps", "--tenant", "acme")] == [
+        "SWR ReadOnlyAccess"
+    ]
+    shown = commands.json("policy", "show", "SWR ReadOnlyAccess")
+    assert shown["attached"] == ["tenant acme"]
+    assert "root" in commands.refused("policy", "cap", "SWR Admin", "--tenant", "root")
+    commands.ok("policy", "uncap", "SWR ReadOnlyAccess", "--tenant", "acme")
+    assert commands.json("policy", "caps", "--tenant", "acme") == []
+    commands.refused("policy", "uncap", "SWR ReadOnlyAccess", "--tenant", "acme")
 
 
 def test_keys(commands):

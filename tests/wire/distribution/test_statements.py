@@ -5,6 +5,9 @@ from in_process import asked, deployed
 from registry_client import MANIFEST, basic, digest_of, image
 from started import ROOT_PASSWORD
 
+from entrepot.capabilities.access.identities.tenants import CreateTenant, create_tenant
+from entrepot.capabilities.access.shares import WriteShare, create_share
+from entrepot.capabilities.access.targets import Target
 from entrepot.capabilities.instances.namespaces import CreateNamespace, create_namespace
 from entrepot.metadata import instances, tenants
 
@@ -54,6 +57,25 @@ def test_a_pull_by_token_costs_one_point_read(deployment, method, what):
             best = spent
     assert (best.statements, best.points) == (1, 1)
     assert (best.reads, best.writes, best.commits, best.thread_hops) == (0, 0, 0, 0)
+
+
+def test_a_pull_by_a_share_costs_no_more_once_the_token_is_given(deployment):
+    operator, app, _ = deployment
+    shared = operator.read(instances.default_instance)
+    operator.run(create_tenant, CreateTenant("receiver", "owner", ROOT_PASSWORD))
+    target = Target(shared.id, "team", "app")
+    operator.run(create_share, WriteShare(target, "receiver", "read", "forever"))
+    headers = {"authorization": basic("receiver/owner", ROOT_PASSWORD)}
+    path = f"/service/token?scope=repository:{NAME}:pull"
+    token = asked(operator, app, "GET", path, headers=headers).json()["token"]
+    headers = {"authorization": f"Bearer {token}"}
+    spent = []
+    for _ in range(REPEATS):
+        before = operator.ctx.db.statistics.counts()
+        answer = asked(operator, app, "GET", f"/v2/{NAME}/manifests/latest", headers=headers)
+        assert answer.status_code == 200
+        spent.append((operator.ctx.db.statistics.counts() - before).statements)
+    assert min(spent) == 1
 
 
 def test_a_refused_token_costs_at_most_one_read(deployment):

@@ -11,6 +11,11 @@ DOCUMENT = (
     '{"statements": [{"effect": "allow", "actions": ["repository:pull"], "resources": ["team/*"]}]}'
 )
 INSTANCE = "/tenants/-/instances/-"
+KUBECONFIG = """\
+contexts: [{name: one, context: {cluster: one, user: one}}]
+clusters: [{name: one, cluster: {server: "https://kube.example:6443"}}]
+users: [{name: one, user: {token: a-secret-token}}]
+"""
 
 
 def names(page):
@@ -26,6 +31,11 @@ def deployment(root):
     assert root.ok("GET", "/tenants/nativecorp") == made["tenant"]
     assert len(root.ok("GET", "/tenants/nativecorp/projects")["items"]) >= 1
     assert root.ok("GET", "/tenants/-")["root"] is True
+
+    cap = "/tenants/nativecorp/caps/QcloudTCRReadOnlyAccess"
+    root.ok("PUT", cap)
+    assert names(root.ok("GET", "/tenants/nativecorp/caps")) == ["QcloudTCRReadOnlyAccess"]
+    root.ok("DELETE", cap)
 
     network = {"name": "vpc-native", "cidrs": ["10.9.0.0/16"], "owner": "nativecorp"}
     assert root.ok("POST", "/networks", network) == network
@@ -105,16 +115,19 @@ def people(owner, firm):
     policy = "/tenants/-/policies/reads"
     owner.ok("POST", "/tenants/-/policies", {"name": "reads", "document": DOCUMENT})
     owner.ok("PUT", policy, {"document": DOCUMENT, "description": "pull"})
-    for attached in ("users/bob", "groups/pullers"):
+    (project,) = names(owner.ok("GET", "/tenants/-/projects"))
+    principals = ("users/bob", "groups/pullers", f"groups/pullers/projects/{project}")
+    for attached in principals:
         owner.ok("PUT", f"{policy}/{attached}")
     shown = owner.ok("GET", policy)
     assert shown["document"] == DOCUMENT
     assert shown["policy"]["description"] == "pull"
-    assert {(one["kind"], one["name"]) for one in shown["attached"]} == {
-        ("user", "bob"),
-        ("group", "pullers"),
+    assert {(one["kind"], one["name"], one["project"]) for one in shown["attached"]} == {
+        ("user", "bob", None),
+        ("group", "pullers", None),
+        ("group", "pullers", project),
     }
-    for attached in ("users/bob", "groups/pullers"):
+    for attached in principals:
         owner.ok("DELETE", f"{policy}/{attached}")
     listed = owner.ok("GET", "/tenants/-/policies")["items"]
     assert {"reads", "QcloudTCRReadOnlyAccess"} <= {one["name"] for one in listed}
@@ -187,6 +200,45 @@ def content(owner):
     path = f"/tenants/-/certificates/{kept['id']}"
     assert owner.ok("GET", path) == {"certificate": kept, "chain": chain}
     owner.ok("DELETE", path)
+    clusters(owner)
+    peers(owner)
+
+
+def peers(owner):
+    said = {"name": "second-site", "url": "https://registry.example", "user": "acme/robot"}
+    made = owner.ok("POST", "/tenants/-/peers", {**said, "secret": "a-secret-password"})
+    assert (made["url"], made["user"], made["own_authorities"]) == (
+        "https://registry.example",
+        "acme/robot",
+        False,
+    )
+    assert "a-secret-password" not in str(made)
+    assert owner.ok("GET", "/tenants/-/peers")["items"] == [made]
+    path = "/tenants/-/peers/second-site"
+    assert owner.ok("PATCH", path, {"secret": "another"}) == owner.ok("GET", path) == made
+    assert owner.code("PATCH", path, {"secret": ""}) == (400, "value-invalid")
+    owner.ok("DELETE", path)
+    assert owner.code("GET", path) == (404, "peer-unknown")
+
+
+def clusters(owner):
+    said = {"name": "factory", "registry": "registry.example", "kubeconfig": KUBECONFIG}
+    made = owner.ok("POST", "/tenants/-/clusters", {**said, "id": "c-1", "is_default": True})
+    assert (made["id"], made["server"], made["is_default"]) == (
+        "c-1",
+        "https://kube.example:6443",
+        True,
+    )
+    assert "a-secret-token" not in str(made)
+    assert owner.ok("GET", "/tenants/-/clusters")["items"] == [made]
+    assert owner.ok("GET", "/tenants/-/clusters/factory") == made
+    path = "/tenants/-/clusters/c-1"
+    changed = owner.ok("PATCH", path, {"namespaces": ["shop"], "is_default": False})
+    assert (changed["namespaces"], changed["is_default"]) == (["shop"], False)
+    bad = {"kubeconfig": KUBECONFIG.replace("token:", "tokenFile:")}
+    assert owner.code("PATCH", path, bad) == (400, "kubeconfig-invalid")
+    owner.ok("DELETE", path)
+    assert owner.code("GET", path) == (404, "cluster-unknown")
 
 
 def test_each_operation_does_what_it_says(root: Api, found_firm):

@@ -38,6 +38,9 @@ BODIES = {
     "ModifyServiceAccount": {"enabled": False},
     "RenewServiceAccount": {},
     "AddCertificate": {"name": "one", "chain": PAIR[0], "key": PAIR[1]},
+    "CreateCluster": {"name": "one", "registry": "r.example", "kubeconfig": "none"},
+    "CreatePeer": {"name": "second-site", "url": "https://registry.example"},
+    "ModifyPeer": {"secret": "another"},
     "CreateNetwork": {"name": "vpc-absent", "cidrs": ["10.0.0.0/8"], "owner": "absent"},
     "CreateRegion": {"name": "region-1", "id": 1},
     "SetTenantQuota": {"limit": 1},
@@ -49,12 +52,12 @@ NAMES = {"resource": "repositories", "instance": "-", "name": "absent"}
 DEPLOYMENT = {
     "ListTenants", "CreateTenant", "DeleteTenant", "ListEveryInstance", "ListEveryNetwork", "CreateNetwork",
     "DeleteNetwork", "CreateRegion", "ListAudit", "GetTenantQuota", "GetInstanceQuota", "GetNamespaceQuota",
-    "SetTenantQuota", "SetInstanceQuota", "SetNamespaceQuota",
+    "SetTenantQuota", "SetInstanceQuota", "SetNamespaceQuota", "CapTenant", "UncapTenant",
 }  # fmt: skip
 ROOT_TOO = {
     "GetTenant", "ListProjects", "ListInstances", "CreateInstance", "ListNetworks",
     "ListNamespaces",  # shows what the caller may see: nothing
-    "ListRegions",
+    "ListRegions", "ListCaps",
 }  # fmt: skip
 MEMBER_TOO = {
     "GetTenant", "ListProjects", "ListInstances", "ListNamespaces",

@@ -139,7 +139,7 @@ async def delete_share(ctx: Context, caller: Caller, command: NamedShare) -> Non
 
     def write(conn: Connection) -> None:
         receiver = tenants.find_tenant(conn, command.receiver)
-        repository = _managed(ctx, conn, caller, command.target, receiver=receiver)
+        repository = _managed(ctx, conn, caller, command.target, receiver=None)
         if receiver is None or not shares.delete_share(conn, repository.id, receiver.id):
             raise ShareUnknown(command.receiver[:300])
         rights_changed(ctx, conn, repository.tenant)

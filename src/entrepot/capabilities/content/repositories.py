@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from entrepot.capabilities.access.rights import of_namespace, of_repository
-from entrepot.capabilities.content.place import Place, create, existing, settle
+from entrepot.capabilities.content.place import Place, absent, create, settle
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.operations.trail import change, note
 from entrepot.metadata import epochs, namespaces
 from entrepot.metadata.database import Connection, now
-from entrepot.model.access import Caller, Permission, Resource
+from entrepot.model.access import Caller, Fact, Permission, Resource, to_be_public
 from entrepot.model.content import Repository
 from entrepot.model.errors import NamespaceUnknown, NameTaken, TextTooLong
 from entrepot.model.ids import Micros
@@ -42,7 +44,7 @@ async def create_repository(ctx: Context, caller: Caller, command: Described) ->
 
     def write(conn: Connection) -> Repository:
         namespace = _namespace(ctx, conn, caller, place)
-        resource = of_namespace(namespace, path)
+        resource = _saying(command, of_namespace(namespace, path))
         ctx.access.require(conn, caller, Permission.REPOSITORY_CREATE, resource)
         if namespaces.find_repository(conn, namespace.instance, str(place.name)) is not None:
             raise NameTaken(str(place.name))
@@ -63,11 +65,15 @@ async def create_repository(ctx: Context, caller: Caller, command: Described) ->
 async def describe_repository(ctx: Context, caller: Caller, command: Described) -> None:
     """Say something else about it. Raises Denied, RepositoryUnknown, TextTooLong."""
     _check(command)
-    found = await existing(ctx, caller, Permission.REPOSITORY_EDIT, command.place)
+    place = command.place
+    found = await ctx.hot.repository(place.instance.id, str(place.name))
+    if found is None:
+        raise await absent(ctx, caller, Permission.REPOSITORY_EDIT, place)
 
     def write(conn: Connection) -> None:
+        resource = _saying(command, of_repository(found))
+        ctx.access.require(conn, caller, Permission.REPOSITORY_EDIT, resource)
         repository = settle(conn, found, caller)
-        ctx.access.require(conn, caller, Permission.REPOSITORY_EDIT, of_repository(repository))
         namespaces.describe_repository(conn, repository.id, command.said, Micros(now(conn)))
         note(conn, caller, "repository.describe", repository.full_name, tenant=repository.tenant)
         is_public = command.said.get("is_public", repository.is_public)
@@ -77,6 +83,14 @@ async def describe_repository(ctx: Context, caller: Caller, command: Described) 
             note(conn, caller, f"repository.{verb}", repository.full_name, tenant=repository.tenant)
 
     await change(ctx, caller, "repository.describe", write)
+
+
+def _saying(command: Described, resource: Resource) -> Resource:
+    """With what the request says of its visibility, if it does."""
+    is_public = command.said.get("is_public")
+    if is_public is None:
+        return resource
+    return replace(resource, about=to_be_public(Fact.PUBLIC, is_public))
 
 
 def _namespace(ctx: Context, conn: Connection, caller: Caller, place: Place) -> Namespace:

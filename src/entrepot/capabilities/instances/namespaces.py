@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from msgspec import structs
+
 from entrepot.capabilities.access.rights import of_namespace
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.instances.instances import instance_for
@@ -13,7 +15,15 @@ from entrepot.capabilities.operations.trail import change, note
 from entrepot.metadata import access, epochs, events, namespaces, policies, resource_tags, retention
 from entrepot.metadata.database import Connection, now
 from entrepot.metadata.instances import public_id_of
-from entrepot.model.access import Caller, Level, Permission, Resource, Role
+from entrepot.model.access import (
+    Caller,
+    Fact,
+    Level,
+    Permission,
+    Resource,
+    Role,
+    to_be_public,
+)
 from entrepot.model.errors import NamespaceUnknown, NameTaken, NotEmpty
 from entrepot.model.events import Event, EventKind
 from entrepot.model.ids import InstanceId, Micros, TenantId
@@ -67,7 +77,12 @@ async def create_namespace(ctx: Context, caller: Caller, command: CreateNamespac
     """Make one. A member who makes it may manage it. Raises Denied, InstanceUnknown, NameInvalid, NameTaken, QuotaExceeded."""
 
     def write(conn: Connection) -> Namespace:
-        resource = Resource(command.tenant, command.instance, namespace_name=command.name)
+        resource = Resource(
+            command.tenant,
+            command.instance,
+            namespace_name=command.name,
+            about=to_be_public(Fact.PUBLIC_NAMESPACE, command.is_public),
+        )
         ctx.access.require(conn, caller, Permission.NAMESPACE_CREATE, resource)
         instance = instance_for(conn, command.instance, command.tenant)
         check_namespace_name(instance.kind, command.name)
@@ -138,7 +153,14 @@ async def modify_namespace(ctx: Context, caller: Caller, command: ModifyNamespac
     """Change who may pull without being asked. Raises Denied, NamespaceUnknown."""
 
     def write(conn: Connection) -> Namespace:
-        namespace = permitted(ctx, conn, caller, command.namespace, Permission.NAMESPACE_MANAGE)
+        namespace = permitted(
+            ctx,
+            conn,
+            caller,
+            command.namespace,
+            Permission.NAMESPACE_MANAGE,
+            about=to_be_public(Fact.PUBLIC_NAMESPACE, command.is_public),
+        )
         _mark(conn, namespace, command)
         if namespace.is_public == command.is_public:
             return namespace
@@ -208,14 +230,18 @@ def permitted(
     caller: Caller,
     command: NamedNamespace,
     permission: Permission,
+    *,
+    about: Mapping[Fact, str] | None = None,
 ) -> Namespace:
-    """The namespace, if the caller may. Where it is not there, only who might have it is told so."""
+    """The namespace, if the caller may. Where it is not there, only who might have it is told so. `about`: what else the request says."""
     namespace = _named(conn, command)
     if namespace is None:
         resource = Resource(caller.tenant, command.instance, namespace_name=command.name)
         ctx.access.require(conn, caller, permission, resource)
         raise NamespaceUnknown(command.name[:300])
-    ctx.access.require(conn, caller, permission, of_namespace(namespace))
+    resource = of_namespace(namespace)
+    resource = structs.replace(resource, about=about) if about else resource
+    ctx.access.require(conn, caller, permission, resource)
     return namespace
 
 

@@ -36,7 +36,8 @@ class ListPolicies(OfTenant, frozen=True, kw_only=True):
 
 
 class CreatePolicy(OfTenant, frozen=True, kw_only=True):
-    """Create a policy. `document`: its text; `dialect`: in whose words, `entrepot` or `tcr` (documents of Tencent Cloud's CAM)."""
+    """Create a policy. `document`: its text; `dialect`: in whose words: `entrepot`, `tcr` (documents of
+    Tencent Cloud's CAM) or `swr` (identity policies of Huawei Cloud's IAM)."""
 
     name: str
     document: str
@@ -108,6 +109,26 @@ class DetachFromUser(OfUser, frozen=True, kw_only=True):
     """Detach a policy from a user."""
 
 
+class OfGroupIn(OfGroup, frozen=True, kw_only=True):
+    """A policy, a group, and the project where it counts."""
+
+    project: str
+
+    def to_command(self, asked: Asked) -> policies.AttachPolicy:
+        """By names."""
+        return policies.AttachPolicy(
+            asked.tenant, self.policy, group=self.group, project=self.project
+        )
+
+
+class AttachInProject(OfGroupIn, frozen=True, kw_only=True):
+    """Attach a policy to a group, to count in one project only; no matter if it was."""
+
+
+class DetachInProject(OfGroupIn, frozen=True, kw_only=True):
+    """Detach a policy from a group that it is attached to in one project."""
+
+
 class AttachToGroup(OfGroup, frozen=True, kw_only=True):
     """Attach a policy to a group; no matter if it was."""
 
@@ -140,10 +161,11 @@ class PolicySummary(Answers, frozen=True, kw_only=True):
 
 
 class AttachedTo(Answers, frozen=True, kw_only=True):
-    """Somebody a policy is attached to: a `user` or a `group`."""
+    """Whom a policy is attached to: a `user`, a `group` (with `project`: and only there), or a `tenant` that it limits."""
 
     kind: str
     name: str
+    project: str | None = None
 
 
 class PolicyInFull(Answers, frozen=True, kw_only=True):
@@ -159,7 +181,10 @@ class PolicyInFull(Answers, frozen=True, kw_only=True):
         return cls(
             policy=PolicySummary.of(result.policy, asked),
             document=result.policy.document,
-            attached=[AttachedTo(kind=one.kind, name=one.name) for one in result.attachments],
+            attached=[
+                AttachedTo(kind=one.kind, name=one.name, project=one.project or None)
+                for one in result.attachments
+            ],
         )
 
 
@@ -177,6 +202,7 @@ class PolicyList(Answers, frozen=True, kw_only=True):
 
 _ALL: Final = "/tenants/{tenant}/policies"
 _ONE: Final = f"{_ALL}/{{policy}}"
+_IN_PROJECT: Final = f"{_ONE}/groups/{{group}}/projects/{{project}}"
 _attach, _detach = policies.attach_policy, policies.detach_policy
 ENDPOINTS: Final = (
     Endpoint(
@@ -233,6 +259,18 @@ ENDPOINTS: Final = (
         "DELETE",
         f"{_ONE}/groups/{{group}}",
         Operation("DetachFromGroup", DetachFromGroup, _detach, Nothing, changes=True),
+        204,
+    ),
+    Endpoint(
+        "PUT",
+        _IN_PROJECT,
+        Operation("AttachInProject", AttachInProject, _attach, Nothing, changes=True),
+        204,
+    ),
+    Endpoint(
+        "DELETE",
+        _IN_PROJECT,
+        Operation("DetachInProject", DetachInProject, _detach, Nothing, changes=True),
         204,
     ),
 )

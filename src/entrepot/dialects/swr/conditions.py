@@ -86,7 +86,7 @@ KEYS: Final[Mapping[str, Key]] = MappingProxyType(
         "swr:TargetAccountId": Key(Kind.TEXT, _said(Fact.TARGET_TENANT)),
         "swr:TargetRegion": Key(Kind.TEXT, _said(Fact.TARGET_REGION)),
         "swr:AllowPublicAccess": Key(Kind.SWITCH, _said(Fact.PUBLIC)),
-        "swr:EnablePublicNameSpace": Key(Kind.SWITCH, _said(Fact.PUBLIC)),
+        "swr:EnablePublicNameSpace": Key(Kind.SWITCH, _said(Fact.PUBLIC_NAMESPACE)),
         "swr:VpcId": Key(Kind.TEXT, lambda facts: facts.networks, frozenset({Need.NETWORKS})),
     }
 )

@@ -19,7 +19,7 @@ from entrepot.capabilities.operations.trail import change, note
 from entrepot.metadata import access, attached, identities, policies, tenants
 from entrepot.metadata.attached import Principal
 from entrepot.metadata.database import Connection, now
-from entrepot.model.access import NO_NAMES, Caller
+from entrepot.model.access import NO_NAMES, Caller, Permission, Resource
 from entrepot.model.errors import NameTaken, Protected, ValueInvalid
 from entrepot.model.identities import (
     MAX_DESCRIPTION,
@@ -257,13 +257,16 @@ async def _check(ctx: Context, caller: Caller, command: WritePolicy) -> None:
 def _managed(
     ctx: Context, conn: Connection, caller: Caller, *, tenant: TenantId, name: str
 ) -> Policy:
-    """A policy the caller may change: no preset, and one that binds administrators is theirs to change."""
+    """A policy the caller may change: no preset; one that binds administrators is theirs to change, one that caps tenants is for those
+    who run the deployment."""
     require_identities(ctx, conn, caller, tenant)
     policy = policy_named(ctx, conn, tenant, name)
     if policy.is_preset:
         raise Protected(name)
     for role in attached.bound_roles(conn, policy.id):
         require_rank(ctx, conn, caller, tenant=tenant, role=role)
+    if attached.capped_by(conn, policy.id):
+        ctx.access.require(conn, caller, Permission.DEPLOYMENT_MANAGE, Resource(None))
     return policy
 
 
