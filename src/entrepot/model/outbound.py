@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from entrepot.model.errors import RegistryError
+from entrepot.model.errors import InvalidInput
 from entrepot.model.network_access import Address, Network
 
 _TRANSLATED: Final = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: IPv4 behind NAT64
@@ -33,7 +33,7 @@ def _inner(address: Address) -> list[ipaddress.IPv4Address]:
 
 
 @dataclass(eq=False)
-class AddressForbidden(RegistryError):
+class AddressForbidden(InvalidInput):
     """The operator forbids connections to where that host is."""
 
     host: str

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from entrepot.model.errors import Conflict, InvalidInput, RegistryError, Unavailable, Unknown
+from entrepot.model.errors import Conflict, InvalidInput, Unavailable, Unknown
 from entrepot.model.ids import Micros, RepositoryId, TenantId, UserId
 from entrepot.model.tenancy import NameRule
 
@@ -140,7 +140,7 @@ class RemoteUnavailable(Unavailable):
 
 
 @dataclass(eq=False)
-class RemoteRefused(RegistryError):
+class RemoteRefused(Conflict):
     """The other registry says no. `code`: its own, if it gave one."""
 
     host: str
@@ -150,7 +150,7 @@ class RemoteRefused(RegistryError):
 
 
 @dataclass(eq=False)
-class RemoteAltered(RegistryError):
+class RemoteAltered(Conflict):
     """The other registry keeps something else than it was sent."""
 
     host: str

@@ -157,6 +157,8 @@ class Sending:
             if answer.status_code == 404:  # it ended while we sent
                 self.location = None
                 raise RemoteUnavailable(self.requests.base.host, "its upload session is gone")
+            if answer.status_code == 416:
+                raise RemoteUnavailable(self.requests.base.host, "it is at another offset")
             if answer.status_code not in {201, 204}:
                 raise await failure(answer, "finish a blob")
         self._at(end)

@@ -4,6 +4,7 @@ the tag itself last. What is there already is not sent again, so a copy that was
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias, TypeVar
 
@@ -80,7 +81,7 @@ async def copy_out(
     if there not in (None, whole.root.digest) and not command.replace:
         return Outcome.EXISTED
     copy = _Copy(ctx, remote, command, whole, _Progress(watcher))
-    missing = await copy.missing_parts()
+    missing = await copy.missing_parts({there})
     tags = await copy.missing_tags()
     if there == whole.root.digest and not missing and not tags:
         return Outcome.UNCHANGED
@@ -114,11 +115,13 @@ class _Copy:
 
     # -- what is missing there ----------------------------------------------------------------------------------------
 
-    async def missing_parts(self) -> list[Part]:
-        """Manifests that are not there, each behind what it names."""
+    async def missing_parts(self, present: AbstractSet[str | None]) -> list[Part]:
+        """Manifests that are not there, each behind what it names. `present`: digests that were seen there."""
 
         async def is_missing(part: Part) -> bool:
             self._progress.watcher.checkpoint()
+            if part.digest in present:
+                return False
             return await self.remote.digest_of(self.command.target, part.digest) is None
 
         asked = await _at_once(is_missing, self.whole.parts)

@@ -97,17 +97,28 @@ async def list_peers(ctx: Context, caller: Caller, tenant: TenantId) -> list[Pee
     return await ctx.db.read(read)
 
 
-async def change_secret(ctx: Context, caller: Caller, command: NewSecret) -> None:
+async def get_peer(ctx: Context, caller: Caller, command: NamedPeer) -> Peer:
+    """One of the tenant's. Raises Denied, PeerUnknown."""
+
+    def read(conn: Connection) -> Peer:
+        ctx.access.require(conn, caller, Permission.INSTANCE_READ, Resource(command.tenant))
+        return _peer(conn, command.tenant, command.name)
+
+    return await ctx.db.read(read)
+
+
+async def change_secret(ctx: Context, caller: Caller, command: NewSecret) -> Peer:
     """Log in there with another secret from now on. Raises Denied, PeerUnknown, ValueInvalid."""
 
-    def write(conn: Connection) -> None:
+    def write(conn: Connection) -> Peer:
         _require(ctx, conn, caller, tenant=command.tenant)
         found = _peer(conn, command.tenant, command.name)
         _check_login(found.username, command.secret)
         peers.set_sealed(conn, found.id, _sealed(ctx, found.public_id, command.secret))
         note(conn, caller, "peer.secret", found.name, tenant=found.tenant)
+        return found
 
-    await change(ctx, caller, "peer.secret", write)
+    return await change(ctx, caller, "peer.secret", write)
 
 
 async def delete_peer(ctx: Context, caller: Caller, command: NamedPeer) -> None:

@@ -106,11 +106,14 @@ async def put_rule(ctx: Context, caller: Caller, command: PutRule) -> None:
     await change(ctx, caller, "sync.rule", write)
 
 
-async def list_rules(ctx: Context, caller: Caller, command: Place) -> list[SyncRule]:
+async def list_rules(ctx: Context, caller: Caller, command: Place) -> RulesOf:
     """All of the repository, oldest first. Raises Denied, RepositoryUnknown, NamespaceUnknown."""
-    return await ctx.db.read(
-        lambda conn: syncing.list_rules(conn, readable(ctx, conn, caller, command).id)
-    )
+
+    def read(conn: Connection) -> RulesOf:
+        repository = readable(ctx, conn, caller, command)
+        return RulesOf(repository, syncing.list_rules(conn, repository.id))
+
+    return await ctx.db.read(read)
 
 
 async def drop_rule(ctx: Context, caller: Caller, command: DropRule) -> None:

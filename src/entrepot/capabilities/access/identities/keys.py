@@ -23,6 +23,7 @@ from entrepot.capabilities.context import Context
 from entrepot.capabilities.instances.certificates import reseal_certificates
 from entrepot.capabilities.operations.trail import change, note
 from entrepot.capabilities.policies.clusters import reseal_clusters
+from entrepot.capabilities.policies.peers import reseal_peers
 from entrepot.metadata import access_keys, accounts, identities
 from entrepot.metadata.access_keys import Temporary
 from entrepot.metadata.database import Connection, now
@@ -243,7 +244,7 @@ async def reseal_secrets(ctx: Context, caller: Caller) -> int:
         return done
 
     done = await change(ctx, caller, "master-key.reseal", start)
-    for reseal in (_reseal_batch, reseal_certificates, reseal_clusters):
+    for reseal in (_reseal_batch, reseal_certificates, reseal_clusters, reseal_peers):
         after: int | None = 0
         while after is not None:
             batch = partial(reseal, sealer=ctx.access.sealer, after=after, limit=_BATCH)

@@ -1,0 +1,55 @@
+"""Addresses that are never connected to, in all the clothes they come in."""
+
+from ipaddress import ip_network
+
+import pytest
+
+from entrepot.config.sections.outbound import Outbound
+from entrepot.model.outbound import is_forbidden
+
+TEN = (ip_network("10.0.0.0/8"),)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "10.1.2.3",
+        "::ffff:10.1.2.3",  # mapped
+        "::ffff:a01:203",
+        "2002:a01:203::1",  # 6to4
+        "64:ff9b::a01:203",  # NAT64
+        "not an address",
+        "",
+        "10.1.2.3.4",
+    ],
+)
+def test_forbidden_networks_are_found_whatever_they_wear(address):
+    assert is_forbidden(address, TEN)
+
+
+@pytest.mark.parametrize("address", ["11.1.2.3", "::1", "2001:db8::1", "64:ff9b::b01:203"])
+def test_others_are_let_be(address):
+    assert not is_forbidden(address, TEN)
+    assert not is_forbidden(address, ())
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "127.9.9.9",
+        "::1",
+        "0.0.0.0",
+        "::",
+        "169.254.169.254",
+        "fe80::1%eth0",
+        "fd00:ec2::254",
+    ],
+)
+def test_by_default_this_machine_and_what_clouds_tell_theirs_are_forbidden(address):
+    assert is_forbidden(address, Outbound().forbidden_networks)
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "192.168.1.1", "198.51.100.7", "2001:db8::1"])
+def test_by_default_other_machines_are_not(address):
+    assert not is_forbidden(address, Outbound().forbidden_networks)
