@@ -79,11 +79,11 @@ def cluster(kubernetes):
 @pytest.fixture
 def app(world, cast):
     """The address of a repository of acme in the shared instance."""
-    world.run(create_namespace, cast.owner, CreateNamespace(world.shared.id, "works", cast.acme.id))
+    world.run(create_namespace, cast.owner, CreateNamespace(world.shared.id, cast.acme.id, "works"))
     here = Place(world.shared, RepositoryName("works", "app"))
 
     def write(conn):
-        namespace = namespaces.find_namespace(conn, world.shared.id, "works")
+        namespace = namespaces.find_namespace(conn, here.instance.id, "works")
         return place.create(conn, namespace, "app", caller=SYSTEM)
 
     world.ctx.db.write_sync(write)
@@ -210,15 +210,15 @@ def test_who_may_edit_the_repository_makes_triggers_and_who_may_read_it_sees_the
 
 
 def test_that_a_repository_is_public_shows_nobody_its_triggers(world, cast):
-    public = CreateNamespace(world.shared.id, "open", cast.acme.id, is_public=True)
+    public = CreateNamespace(world.shared.id, cast.acme.id, "open", is_public=True)
     world.run(create_namespace, cast.owner, public)
+    here = Place(world.shared, RepositoryName("open", "app"))
 
     def write(conn):
-        namespace = namespaces.find_namespace(conn, world.shared.id, "open")
+        namespace = namespaces.find_namespace(conn, here.instance.id, "open")
         place.create(conn, namespace, "app", caller=SYSTEM)
 
     world.ctx.db.write_sync(write)
-    here = Place(world.shared, RepositoryName("open", "app"))
     world.run(create_trigger, cast.owner, trigger(here))
 
     for caller, error in ((cast.stranger, Forbidden), (ANONYMOUS, Unauthenticated)):
@@ -420,7 +420,6 @@ def test_what_cannot_work_fails_at_once_with_a_reason_in_the_history(world, cast
     assert "an-ended-token" not in said
     world.run(delete_cluster, cast.owner, which)
     assert run("deleted", aim("k-1")) == "no kubeconfig is known for the cluster k-1"
-    assert world.read(lambda conn: purging.deleted_at(conn, repository(world, app).id)) is None
 
 
 def test_a_server_that_is_not_who_it_should_be_is_told_nothing(world, cast, app, cluster, tmp_path):

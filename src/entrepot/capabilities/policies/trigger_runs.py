@@ -4,6 +4,7 @@ A push never waits for a cluster and never fails by one. What may pass (no answe
 minutes; then, or at once where trying again is no use, the run is in the trigger's history as failed, with the reason.
 """
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,7 +39,7 @@ from entrepot.ports.cluster import (
 
 RUN: Final = "trigger.run"
 ATTEMPTS: Final = 5  # the last about three minutes after the first
-_TIMEOUT_SECONDS: Final = 240.0
+_ATTEMPT_SECONDS: Final = 120.0
 _MOVES: Final = 5  # times somebody may be quicker in one attempt
 _LONGEST_DETAIL: Final = 1000  # characters
 
@@ -68,6 +69,20 @@ class _Plan:
     cluster: Cluster
     access: ClusterAccess
     hosts: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Success:
+    """It is done; what was set."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """It is given up; why."""
+
+    detail: str
 
 
 @dataclass(eq=False)
@@ -112,39 +127,57 @@ def run_handler(ctx: Context, port: ClusterApi) -> Handler:
         trigger = await ctx.db.read(lambda conn: triggers.get_trigger(conn, push.trigger))
         if trigger is None or not trigger.is_enabled:
             return {"dropped": True}
+        end: _Success | _Failure
         try:
-            detail = await _run(ctx, port, trigger, push=push)
+            end = _Success(await _run(ctx, port, trigger, push=push))
         except (_RunFailed, RegistryError) as error:
             may_pass = isinstance(error, RegistryError) and error.retryable
-            if may_pass and job.task.attempts < job.task.max_attempts:
+            if may_pass and not _is_last(job):
                 raise
-            await _record(job, trigger, push, succeeded=False, detail=_reason(error))
-        else:
-            await _record(job, trigger, push, succeeded=True, detail=detail)
+            end = _Failure(_reason(error))
+        except Exception:
+            if _is_last(job):  # else nobody but the log would know
+                lost = _Failure("something unexpected went wrong here")
+                await job.write(lambda conn: _record(conn, trigger, push, end=lost))
+            raise
+        await job.finish(lambda conn: _record(conn, trigger, push, end=end))
         return None
 
-    return Handler(kind=RUN, run=run, per_target=1, timeout_seconds=_TIMEOUT_SECONDS)
+    return Handler(kind=RUN, run=run, per_target=1)
+
+
+def _is_last(job: JobContext) -> bool:
+    return job.task.attempts >= job.task.max_attempts
 
 
 async def _run(ctx: Context, port: ClusterApi, trigger: Trigger, *, push: _Push) -> str:
     """Change the workload; what was set. Raises what the port says, and _RunFailed."""
     plan = await ctx.db.read(lambda conn: _plan(ctx, conn, trigger, push=push))
+    image = f"{plan.cluster.registry}/{push.repository}:{push.tag}"
+    try:
+        async with asyncio.timeout(_ATTEMPT_SECONDS):
+            return await _set(port, plan, trigger, push=push, image=image)
+    except TimeoutError:
+        raise ClusterUnreachable("it does not answer in time") from None
+
+
+async def _set(port: ClusterApi, plan: _Plan, trigger: Trigger, *, push: _Push, image: str) -> str:
     aim = trigger.aim
     name = WorkloadName(aim.kind, aim.namespace, aim.workload)
-    image = f"{plan.cluster.registry}/{push.repository}:{push.tag}"
-    for move in range(_MOVES):
+    moves = 0
+    while True:
         found = await port.workload(plan.access, name)
         chosen = _chosen(found, aim.container, push.repository, hosts=plan.hosts)
         change = _change(found, chosen, image, pushed_at=push.pushed_at)
         try:
             await port.change(plan.access, name, change)
         except WorkloadMoved:
-            if move == _MOVES - 1:
+            moves += 1
+            if moves == _MOVES:
                 raise
         else:
-            break
-    names = ", ".join(one.name for one in chosen)
-    return f"{names}: {image}" if change.restarted_at is None else f"{names}: {image}, restarted"
+            names = ", ".join(one.name for one in chosen)
+            return f"{names}: {image}{', restarted' if change.restarted_at else ''}"
 
 
 def _plan(ctx: Context, conn: Connection, trigger: Trigger, *, push: _Push) -> _Plan:
@@ -226,23 +259,22 @@ def _change(
     return WorkloadChange(found.version, containers, None if containers else at)
 
 
-async def _record(
-    job: JobContext, trigger: Trigger, push: _Push, *, succeeded: bool, detail: str
-) -> None:
-    def write(conn: Connection) -> Summary:
-        if triggers.get_trigger(conn, trigger.id) is not None:
-            triggers.record_run(
-                conn,
-                trigger.id,
-                push.tag,
-                succeeded=succeeded,
-                detail=detail[:_LONGEST_DETAIL],
-                pushed_at=push.pushed_at,
-                keep=KEPT_RUNS,
-            )
-        return {"succeeded": int(succeeded), "failed": int(not succeeded)}
-
-    await job.finish(write)
+def _record(
+    conn: Connection, trigger: Trigger, push: _Push, *, end: "_Success | _Failure"
+) -> Summary:
+    """In a transaction: into the history, where the trigger is still there."""
+    succeeded = isinstance(end, _Success)
+    if triggers.get_trigger(conn, trigger.id) is not None:
+        triggers.record_run(
+            conn,
+            trigger.id,
+            push.tag,
+            succeeded=succeeded,
+            detail=end.detail[:_LONGEST_DETAIL],
+            pushed_at=push.pushed_at,
+            keep=KEPT_RUNS,
+        )
+    return {"succeeded": int(succeeded), "failed": int(not succeeded)}
 
 
 def _reason(error: Exception) -> str:

@@ -10,7 +10,7 @@ from entrepot.dialects.swr import shapes
 from entrepot.dialects.swr.endpoints import Endpoint
 from entrepot.dialects.swr.refusal import Refusal
 from entrepot.dialects.swr.shapes import Answers, Nothing, OfRepository, Text, shown
-from entrepot.model.errors import NameInvalid, NameTaken, QuotaExceeded
+from entrepot.model.errors import NameInvalid, NameTaken, QuotaExceeded, RegistryError
 from entrepot.model.triggers import (
     Aim,
     Condition,
@@ -210,7 +210,7 @@ def _facts(trigger: Trigger) -> dict[str, str]:
 
 _ALL: Final = "/v2/manage/namespaces/{namespace}/repos/{repository}/triggers"
 _ONE: Final = f"{_ALL}/{{trigger}}"
-_NAMES: Final = {NameInvalid: "4001029"}
+_NAMES: Final[dict[type[RegistryError], str]] = {NameInvalid: "4001029"}
 ENDPOINTS: Final = (
     Endpoint(
         "POST",
