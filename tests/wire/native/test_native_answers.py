@@ -2,6 +2,7 @@
 
 import http.client
 import json
+from urllib.parse import quote
 
 import pytest
 import transport
@@ -22,7 +23,7 @@ def pages(api, path, limit):
     found, after = [], ""
     join = "&" if "?" in path else "?"
     while True:
-        page = api.ok("GET", f"{path}{join}limit={limit}&after={after}")
+        page = api.ok("GET", f"{path}{join}limit={limit}&after={quote(after)}")
         assert len(page["items"]) <= limit
         found += page["items"]
         if page["next"] is None:

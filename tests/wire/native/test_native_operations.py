@@ -52,7 +52,12 @@ def deployment(root):
     root.ok("DELETE", "/tenants/nativecorp")
     assert root.code("GET", "/tenants/nativecorp") == (404, "tenant-unknown")
     trail = root.ok("GET", "/audit?action=tenant.*&limit=5")["items"]
-    assert [one["action"] for one in trail[:2]] == ["tenant.delete", "tenant.create"]
+    assert [one["action"] for one in trail[:4]] == [
+        "tenant.delete",
+        "tenant.uncap",
+        "tenant.cap",
+        "tenant.create",
+    ]
     assert trail[0]["details"]["operation"] == "entrepot:DeleteTenant"
     assert trail[0]["source"] == "127.0.0.1"
     assert trail[0]["actor"] == "root"
