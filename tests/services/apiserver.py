@@ -19,6 +19,7 @@ from typing import Any
 
 import httpx
 from cryptography import x509
+
 from services.kubernetes import TOKEN, Authority
 
 VARIABLE = "ENTREPOT_TEST_KUBERNETES"
@@ -86,8 +87,8 @@ class ApiServer:
         )
         address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
         certificate, key = self.authority.issue("server", address, x509.DNSName("localhost"))
-        _, signer = self.authority.issue("service accounts")
-        files = {"tls.crt": certificate, "tls.key": key, "sa.key": signer}
+        public, signer = self.authority.issue("service accounts")
+        files = {"tls.crt": certificate, "tls.key": key, "sa.crt": public, "sa.key": signer}
         files["tokens.csv"] = f'{ADMIN},admin,1,"system:masters"\n{TOKEN},robot,2\n'
         for name, text in files.items():
             (self.folder / name).write_text(text)
@@ -100,7 +101,7 @@ class ApiServer:
             f"--tls-cert-file={self.folder / 'tls.crt'}",
             f"--tls-private-key-file={self.folder / 'tls.key'}",
             f"--token-auth-file={self.folder / 'tokens.csv'}",
-            f"--service-account-key-file={self.folder / 'sa.key'}",
+            f"--service-account-key-file={self.folder / 'sa.crt'}",
             f"--service-account-signing-key-file={self.folder / 'sa.key'}",
             "--service-account-issuer=https://kubernetes.default.svc",
             "--service-cluster-ip-range=10.96.0.0/24",
@@ -152,9 +153,8 @@ class ApiServer:
 
     def stop(self) -> None:
         self.admin.close()
-        for process in reversed(self._started):
+        for process in reversed(self._started):  # the server before what it keeps things in
             process.terminate()
-        for process in self._started:
             try:
                 process.wait(20)
             except subprocess.TimeoutExpired:

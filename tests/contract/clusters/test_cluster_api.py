@@ -4,8 +4,6 @@ import asyncio
 from ipaddress import ip_network
 
 import pytest
-from services import apiserver
-from services.kubernetes import TOKEN, Kubernetes, workload
 
 from entrepot.model.outbound import AddressForbidden
 from entrepot.model.triggers import WorkloadKind
@@ -20,6 +18,8 @@ from entrepot.ports.cluster import (
 )
 from entrepot.remotes import kubernetes
 from entrepot.remotes.kubernetes import RESTARTED, KubernetesCluster
+from services import apiserver
+from services.kubernetes import TOKEN, Kubernetes, workload
 
 WEB = WorkloadName(WorkloadKind.DEPLOYMENT, "default", "web")
 CLUSTER = KubernetesCluster((ip_network("169.254.0.0/16"),), 5.0, 5.0)

@@ -32,7 +32,7 @@ from entrepot.capabilities.policies.triggers import (
 )
 from entrepot.metadata import namespaces, policies, purging
 from entrepot.metadata import triggers as rows
-from entrepot.metadata.schema import events, tasks
+from entrepot.metadata.schema import tasks
 from entrepot.metadata.schema import trigger_runs as runs
 from entrepot.model.access import ANONYMOUS, SYSTEM, Level
 from entrepot.model.errors import (

@@ -16,13 +16,13 @@ from huaweicloudsdkswr.v2 import (
     UpdateTriggerRequestBody,
 )
 from office import opened
-from services.kubernetes import TOKEN, Kubernetes, workload
 from started import operating, started
 
 from entrepot.capabilities.access.identities.grants import SetGrant, set_grant
 from entrepot.capabilities.access.targets import Target
 from entrepot.capabilities.policies.clusters import CreateCluster, create_cluster
 from entrepot.model.access import Level
+from services.kubernetes import TOKEN, Kubernetes, workload
 
 REGISTRY = "registry.office.example"
 _numbers = itertools.count(1)
