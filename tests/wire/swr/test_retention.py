@@ -19,7 +19,7 @@ from huaweicloudsdkswr.v2 import (
     UpdateRetentionRequest,
     UpdateRetentionRequestBody,
 )
-from office import Answer, Office
+from office import Office
 
 from entrepot.metadata import namespaces, retention
 from entrepot.metadata.database import Connection
@@ -62,9 +62,8 @@ def make(office: Office, at: str, *rules: dict[str, Any]) -> int:
 def found_in(office: Office, at: str) -> RepositoryId:
     _, _, _, _, organization, _, repository, *_ = at.split("/")
     name = f"{organization}/{repository.replace('$', '/')}"
-    found = office.operator.read(
-        lambda conn: namespaces.find_repository(conn, office.instance, name)
-    )
+    shared = office.instance
+    found = office.operator.read(lambda conn: namespaces.find_repository(conn, shared, name))
     assert found is not None
     return found.id
 
@@ -196,16 +195,12 @@ def test_wrong_rules_are_refused_by_post_and_patch(office: Office, at: str, aske
     assert office.owner.ask("GET", f"{at}/{number}")["rules"] == [SEVEN]
 
 
-@pytest.mark.parametrize("number", ["abc", "-1", "1.5", "%20", "12345678901234567890"])
+@pytest.mark.parametrize("number", ["abc", "-1", "1.5", "12345678901234567890"])
 @pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
 def test_what_is_no_number_is_said_to_be_none(office: Office, at: str, method: str, number: str):
     asked = body(SEVEN) if method == "PATCH" else None
 
-    assert sent(office, method, f"{at}/{number}", asked).code == "4009013"
-
-
-def sent(office: Office, method: str, path: str, asked: Any = None) -> Answer:
-    return office.owner.send(method, path.replace("%20", " "), asked)
+    assert office.owner.send(method, f"{at}/{number}", asked).code == "4009013"
 
 
 @pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
