@@ -21,6 +21,7 @@ from started import operating, started
 from entrepot.capabilities.access.identities.grants import SetGrant, set_grant
 from entrepot.capabilities.access.targets import Target
 from entrepot.capabilities.policies.clusters import CreateCluster, create_cluster
+from entrepot.metadata.instances import default_instance
 from entrepot.model.access import Level
 from services.kubernetes import TOKEN, Kubernetes, workload
 
@@ -282,7 +283,7 @@ def test_reading_shows_triggers_and_editing_changes_them(office, place):
         ("PATCH", f"{path}/own", {"enable": "false"}),
         ("DELETE", f"{path}/own", None),
     ]
-    target = Target(office.operator.read(_shared), organization, name)
+    target = Target(office.operator.read(default_instance).id, organization, name)
 
     def codes(calls):
         return {office.member.send(*call).code for call in calls}
@@ -293,12 +294,6 @@ def test_reading_shows_triggers_and_editing_changes_them(office, place):
     assert codes(writes) == {"4037020"}
     office.operator.run(set_grant, SetGrant(target, "member", Level.EDIT))
     assert codes(reads + writes) == {""}
-
-
-def _shared(conn):
-    from entrepot.metadata.instances import default_instance
-
-    return default_instance(conn).id
 
 
 def test_another_account_sees_and_changes_nothing_even_of_a_public_repository(office):
