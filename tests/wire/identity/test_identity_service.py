@@ -14,6 +14,10 @@ from huaweicloudsdkcore.region.region import Region
 from huaweicloudsdkswr.v2 import ListNamespacesRequest, SwrClient
 from identity_client import PASSWORD, Key
 
+from entrepot.capabilities.access.identities.keys import (
+    CreateTemporaryKey,
+    create_temporary_key,
+)
 from entrepot.capabilities.access.identities.users import SetPassword, set_password
 from entrepot.dialects.identity.errors import CODES, UNEXPECTED, code_of
 from entrepot.dialects.identity.operations import ROWS
@@ -301,6 +305,16 @@ def test_credentials_that_are_none_of_ours(firm, headers):
     answer = firm.send("GET", "/v3/projects", **headers)
     assert answer.status == 401
     assert answer.code in ("IAM.0001", "IAM.0063")
+
+
+def test_temporary_keys_sign_with_their_token(firm):
+    command = CreateTemporaryKey(firm.tenant.id, "member", 3600)
+    made = firm.operator.run(create_temporary_key, command)
+    key = Key(made.key.access_key_id, made.secret, made.session_token)
+    assert firm.signed("GET", "/v3/projects", key=key).status == 200
+    for wrong in ("", "another"):
+        answer = firm.signed("GET", "/v3/projects", key=Key(key.id, key.secret, wrong))
+        assert (answer.status, answer.code) == (401, "IAM.0001")
 
 
 def test_keys_that_are_no_good(firm):
