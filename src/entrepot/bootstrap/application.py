@@ -10,6 +10,8 @@ from entrepot.capabilities.operations.auditing import AuditLog
 from entrepot.capabilities.operations.counting import PullCounter
 from entrepot.dialects.identity.wire import Identity
 from entrepot.dialects.native.wire import Native
+from entrepot.dialects.sign_in.basic import BasicSignIn
+from entrepot.dialects.swr.dockyard import PATHS as DOCKYARD
 from entrepot.dialects.swr.wire import Swr
 from entrepot.dialects.tcr.wire import Tcr
 from entrepot.distribution.app import Distribution
@@ -50,6 +52,7 @@ def make_application(
             Wire.TCR: tcr,
             Wire.SWR: swr,
             Wire.IDENTITY: Identity(ctx, audit, count=on_call, on_login=on_login),
+            Wire.DOCKYARD: Swr(ctx, audit, count=on_call, paths=DOCKYARD, sign_in=BasicSignIn(ctx)),
             Wire.ROOT: Root(tcr, swr),
             Wire.NATIVE: Native(ctx, audit, on_login=on_login),
         },

@@ -33,6 +33,7 @@ class Wire(StrEnum):
     TCR = "tcr"
     SWR = "swr"
     IDENTITY = "identity"
+    DOCKYARD = "dockyard"  # older paths of the same
     ROOT = "root"  # `/` of a bare address: for whichever API it is meant
     NATIVE = "native"
 
@@ -56,6 +57,8 @@ _SWR_PATHS: Final = (b"/v2", b"/v2/manage/", b"/v3/manage/")
 ROUTES: Final = (
     *(Route(_SWR, path, Wire.SWR) for path in _SWR_PATHS),
     Route(frozenset({HostKind.SWR}), b"/", Wire.SWR),
+    Route(_SWR, b"/dockyard/v2/", Wire.DOCKYARD),
+    Route(_SWR, b"/swr/auth/v2/registry/auth", Wire.TOKEN),
     *(Route(_SWR, path, Wire.IDENTITY) for path in (b"/v3/", b"/v3.0/")),
     Route(_REGISTRY, b"/v2/", Wire.DISTRIBUTION),
     Route(frozenset({HostKind.INSTANCE}), b"/v2", Wire.DISTRIBUTION),

@@ -7,7 +7,15 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from entrepot.metadata import counters
-from entrepot.metadata.schema import namespaces, repositories, tags, tenants, users
+from entrepot.metadata.schema import (
+    counter_deltas,
+    namespaces,
+    repositories,
+    tags,
+    tenants,
+    users,
+)
+from entrepot.metadata.schema import counters as counter_rows
 from entrepot.model.content import MAX_TAGS_TOLD, RepositoryDetails, RepositorySummary
 
 _CHUNK = 400
@@ -39,6 +47,27 @@ def summaries(
         for one, number in zip(found, ids, strict=True)
         if (row := people.get(number)) is not None
     ]
+
+
+def tags_in(conn: Connection, spaces: Sequence[int]) -> int:
+    """How many tags the living repositories of these namespaces have together."""
+    total = 0
+    for start in range(0, len(spaces), _CHUNK):
+        ours = sa.select(repositories.c.id).where(
+            repositories.c.namespace_id.in_(spaces[start : start + _CHUNK]),
+            repositories.c.deleted_at.is_(None),
+        )
+        for table, amount in (
+            (counter_rows, counter_rows.c.value),
+            (counter_deltas, counter_deltas.c.delta),
+        ):
+            query = sa.select(sa.func.sum(amount)).where(
+                table.c.subject_kind == "repository",
+                table.c.subject_id.in_(ours),
+                table.c.name == "tags",
+            )
+            total += int(conn.scalar(query) or 0)
+    return total
 
 
 def _people(conn: Connection, ids: Sequence[int]) -> dict[int, Any]:

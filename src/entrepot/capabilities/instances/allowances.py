@@ -28,7 +28,9 @@ class NamespaceAllowance:
     used: int
 
 
-async def show_allowance(ctx: Context, caller: Caller, command: ShowAllowance) -> NamespaceAllowance:
+async def show_allowance(
+    ctx: Context, caller: Caller, command: ShowAllowance
+) -> NamespaceAllowance:
     """For every user of the tenant whom nothing forbids it. Raises ProjectUnknown, Denied."""
 
     def read(conn: Connection) -> NamespaceAllowance:

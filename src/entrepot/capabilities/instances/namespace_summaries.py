@@ -1,8 +1,8 @@
 """Namespaces with who made them and what the caller may do there."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from entrepot.capabilities.access.evaluator import Rights, decide
+from entrepot.capabilities.access.evaluator import level_on
 from entrepot.capabilities.access.rights import of_namespace
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.instances.namespaces import NamedNamespace, permitted
@@ -13,12 +13,6 @@ from entrepot.model.access import Caller, Level, Permission
 from entrepot.model.errors import NamespaceUnknown
 from entrepot.model.ids import InstanceId, TenantId
 from entrepot.model.tenancy import Namespace, NamespaceDetails
-
-_LEVELS = (
-    (Permission.NAMESPACE_MANAGE, Level.MANAGE),
-    (Permission.REPOSITORY_CREATE, Level.EDIT),
-    (Permission.NAMESPACE_READ, Level.READ),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +57,7 @@ async def summarize_namespaces(
             else frozenset()
         )
         found = [
-            (one, level_of(listing.rights, one.namespace) or Level.READ)
+            (one, level_on(listing.rights, of_namespace(one.namespace)) or Level.READ)
             for one in rows
             if listing.admits_namespace(one.namespace) or one.namespace.id in reached
         ]
@@ -86,20 +80,10 @@ async def summarize_namespace(
         )
         asked = NamespaceFilter(namespace.tenant, instance=command.instance, name=namespace.name)
         page, _ = browsing.namespaces_page(conn, asked, Slice(0, 1))  # an exact match comes first
-        level = level_of(listing.rights, namespace) or Level.READ
+        level = level_on(listing.rights, of_namespace(namespace)) or Level.READ
         return _summaries(conn, [(page[0], level)])[0]
 
     return await ctx.db.read(read)
-
-
-def level_of(rights: Rights, namespace: Namespace) -> Level:
-    """The highest level that somebody of these rights has on the namespace, by grants, policies or standing."""
-    resource = of_namespace(namespace)
-    rights = replace(rights, operation="")  # whatever is being done: what may be done is asked
-    for permission, level in _LEVELS:
-        if decide(rights, permission, resource).allowed:
-            return level
-    return Level.NONE
 
 
 def _summaries(

@@ -22,7 +22,7 @@ class Endpoint:
 
     `path`: with `{names}` of the request's fields. `status`: of success; 204 has no body. `action`: what identity policies call it.
     `array`: the request's field that the whole body is. `filters`: keys that the combined `filter` parameter may have.
-    `wrong`: codes for values of fields that have one of their own.
+    `wrong`: codes for values of fields that have one of their own. `in_query`: parameters of a POST that come there.
     """
 
     method: str
@@ -33,6 +33,7 @@ class Endpoint:
     array: str = ""
     filters: frozenset[str] = frozenset()
     wrong: Mapping[str, str] = field(default_factory=dict)
+    in_query: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:

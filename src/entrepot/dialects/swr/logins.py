@@ -1,7 +1,7 @@
 """Temporary logins for docker: a command in a header, and what docker keeps in its configuration."""
 
 import base64
-from typing import Final
+from typing import ClassVar, Final
 
 from entrepot.capabilities.access import logins
 from entrepot.capabilities.access.logins import CreateLogin, MadeLogin
@@ -31,6 +31,7 @@ class AuthInfo(Answers, frozen=True, kw_only=True):
 class Secret(Answers, frozen=True, kw_only=True):
     """The login. Its host is the key of `auths`."""
 
+    beside: ClassVar[frozenset[str]] = frozenset({"command", "ends"})
     auths: dict[str, AuthInfo]
     command: str
     ends: str
@@ -63,6 +64,7 @@ ENDPOINTS: Final = (
         "/v2/manage/utils/secret",
         Operation("CreateSecret", CreateSecret, logins.create_login, Secret, changes=True),
         "swr::createLoginSecret",
+        in_query=True,
     ),
     Endpoint(
         "POST",
@@ -76,5 +78,6 @@ ENDPOINTS: Final = (
             is_documented=False,
         ),
         "swr::createLoginSecret",
+        in_query=True,
     ),
 )

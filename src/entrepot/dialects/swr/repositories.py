@@ -1,6 +1,9 @@
 """Repositories: made, changed, deleted, shown with what is counted about them."""
 
-from typing import Any, Final, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, Literal
+
+from msgspec import Meta
 
 from entrepot.capabilities.content import deleting, repositories, summarizing
 from entrepot.capabilities.content.browsing import BrowseRepositories, Rows
@@ -25,6 +28,7 @@ from entrepot.model.errors import NameInvalid, NameTaken, NotEmpty, TextTooLong
 Category = Literal[
     "app_server", "linux", "framework_app", "database", "lang", "other", "windows", "arm"
 ]
+Long = Annotated[str, Meta(max_length=1 << 20)]  # how much is too much the use case says
 OTHER: Final = "other"
 _PAGE: Final = 100
 _SORTS: Final = {
@@ -45,7 +49,7 @@ class CreateRepo(OfOrganization, frozen=True, kw_only=True):
     repository: Text
     is_public: bool
     category: Category = OTHER
-    description: Text = ""
+    description: Long = ""
 
     def to_command(self, asked: Asked) -> Described:
         """Its visibility is its own."""
@@ -62,7 +66,7 @@ class UpdateRepo(OfRepository, frozen=True, kw_only=True):
 
     is_public: bool
     category: Category | None = None
-    description: Text | None = None
+    description: Long | None = None
 
     def to_command(self, asked: Asked) -> Described:
         """Only what is given."""
@@ -233,6 +237,8 @@ class RepositoryRow(Answers, frozen=True, kw_only=True):
 
 class Repositories(shapes.Rows, frozen=True, kw_only=True):
     """A page of them."""
+
+    rows: Sequence[RepositoryRow]
 
     @classmethod
     def of(cls, result: Rows[RepositorySummary], asked: Asked) -> "Repositories":

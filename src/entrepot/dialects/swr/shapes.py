@@ -42,7 +42,10 @@ class OfRepository(OfOrganization, frozen=True, kw_only=True):
 
 
 class Answers(Struct, frozen=True, kw_only=True):
-    """What a client gets."""
+    """What a client gets. `whole`: the field that the document is; `beside`: fields that are not in the document."""
+
+    whole: ClassVar[str] = ""
+    beside: ClassVar[frozenset[str]] = frozenset()
 
     def __repr__(self) -> str:
         """Nothing of what is in it: some tell secrets."""
@@ -69,6 +72,7 @@ class Nothing(Answers, frozen=True, kw_only=True):
 class Rows(Answers, frozen=True, kw_only=True):
     """A bare array, and where it is in the whole: `Content-Range: <offset>-<rows here>/<all>`."""
 
+    whole: ClassVar[str] = "rows"
     is_ranged: ClassVar[bool] = True
     rows: Sequence[Any]
     offset: int = 0

@@ -307,7 +307,13 @@ ENDPOINTS: Final = (
     Endpoint(
         "GET",
         "/v2/manage/regions",
-        Operation("ListSyncRegions", ListSyncRegions, syncing.list_sync_regions, RegionInfos),
+        Operation(
+            "ListSyncRegions",
+            ListSyncRegions,
+            syncing.list_sync_regions,
+            RegionInfos,
+            is_documented=False,
+        ),
         "swr:repo:listAutoSyncRepoJobs",
     ),
 )

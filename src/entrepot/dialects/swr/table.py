@@ -6,15 +6,32 @@ from typing import Final
 from entrepot.dialects.swr import (
     logins,
     organizations,
+    overview,
     permissions,
     quotas,
     repositories,
     retention,
     sharing,
+    sync,
     tags,
+    triggers,
+    v3,
 )
 from entrepot.dialects.swr.endpoints import Endpoint, Paths
 
-GROUPS: Final = (organizations, repositories, tags, sharing, permissions, logins, quotas, retention)
+GROUPS: Final = (
+    organizations,
+    repositories,
+    tags,
+    sharing,
+    permissions,
+    logins,
+    quotas,
+    retention,
+    sync,
+    triggers,
+    overview,
+    v3,
+)
 TABLE: Final[tuple[Endpoint, ...]] = tuple(chain.from_iterable(one.ENDPOINTS for one in GROUPS))
 PATHS: Final = Paths(TABLE)

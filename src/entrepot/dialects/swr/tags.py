@@ -1,5 +1,6 @@
 """Tags of a repository: listed with their manifests, made from another, deleted."""
 
+from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 from entrepot.capabilities.content import copying, deleting, tag_listing
@@ -30,16 +31,23 @@ class ListRepositoryTags(OfRepository, frozen=True, kw_only=True):
 
     def to_command(self, asked: Asked) -> ListTagRows:
         """Column and direction belong together: one alone is ignored."""
-        if self.order_column and self.order_column not in _SORTS:
-            raise Refusal(_COLUMN_WRONG, f"order_column: expected one of {', '.join(_SORTS)}")
-        is_sorted = bool(self.order_column) and self.order_type is not None
+        sort, descending = sorting(self.order_column, self.order_type)
         return ListTagRows(
             self.place(asked),
             name=self.tag,
-            sort=_SORTS[self.order_column] if is_sorted else "pushed_at",
-            descending=self.order_type == "desc" if is_sorted else True,
+            sort=sort,
+            descending=descending,
             window=paging.window(self.limit, self.offset, default=None),
         )
+
+
+def sorting(column: str, direction: str | None) -> tuple[str, bool]:
+    """Our column, and whether it descends. Raises Refusal for a column that is not known."""
+    if column and column not in _SORTS:
+        raise Refusal(_COLUMN_WRONG, f"order_column: expected one of {', '.join(_SORTS)}")
+    if not column or direction is None:
+        return "pushed_at", True
+    return _SORTS[column], direction == "desc"
 
 
 class OfTag(OfRepository, frozen=True, kw_only=True):
@@ -114,12 +122,18 @@ class ShownTag(Image, frozen=True, kw_only=True):
     @classmethod
     def of(cls, result: TagsOf, asked: Asked) -> "ShownTag":
         """As it is."""
-        one = result.page.rows[0]
-        return cls(tag=one.name, **_facts(result, one, asked))
+        return cls.one(result, result.page.rows[0], asked)
+
+    @classmethod
+    def one(cls, result: TagsOf, row: TagRow, asked: Asked) -> "ShownTag":
+        """One of several."""
+        return cls(tag=row.name, **_facts(result, row, asked))
 
 
 class ListedTags(shapes.Rows, frozen=True, kw_only=True):
     """A page of them."""
+
+    rows: Sequence[ListedTag]
 
     @classmethod
     def of(cls, result: TagsOf, asked: Asked) -> "ListedTags":

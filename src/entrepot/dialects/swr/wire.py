@@ -4,7 +4,7 @@ Whoever is not known learns nothing, not even which paths there are. Then errors
 """
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 import structlog
@@ -18,7 +18,9 @@ from entrepot.capabilities.operations.auditing import AuditLog
 from entrepot.dialects.operation import Addresses, Asked
 from entrepot.dialects.sign_in import SignedIn, SignIn
 from entrepot.dialects.swr import errors, parameters
-from entrepot.dialects.swr.endpoints import Endpoint
+from entrepot.dialects.swr.endpoints import Endpoint, Paths
+from entrepot.dialects.swr.openapi import PATH as OPENAPI
+from entrepot.dialects.swr.openapi import document
 from entrepot.dialects.swr.refusal import UNSIGNED, Refusal
 from entrepot.dialects.swr.shapes import OfOrganization, OfRepository
 from entrepot.dialects.swr.table import PATHS
@@ -38,6 +40,13 @@ _HEADERS: Final = (
 _log = structlog.get_logger(__name__)
 
 
+class SignsIn(Protocol):
+    """Learns who sends a request. See `SignIn`, which is the usual one."""
+
+    async def authenticate(self, request: Request, body: bytes) -> SignedIn:
+        """Raises CredentialsMissing, any other Unauthenticated, RateLimited, ProjectUnknown."""
+
+
 class Swr:
     """The handler that the chain calls for the API's paths."""
 
@@ -47,11 +56,14 @@ class Swr:
         audit: AuditLog,
         *,
         count: Callable[[str, str, str], None],
+        paths: Paths = PATHS,
+        sign_in: SignsIn | None = None,
     ) -> None:
-        """`count` is told of every call: API, operation, outcome."""
+        """`count` is told of every call: API, operation, outcome. `sign_in`: instead of signatures and tokens."""
         self._ctx = ctx
         self._audit = audit
-        self._sign_in = SignIn(ctx, audit)
+        self._paths = paths
+        self._sign_in = SignIn(ctx, audit) if sign_in is None else sign_in
         self._count = count
         self._suffix = str(ctx.settings.http.suffix)
         self._as_array = ctx.settings.api.swr_error_arrays
@@ -61,6 +73,8 @@ class Swr:
         told = version_answer(request)
         if told is not None:
             return told
+        if request.method == "GET" and request.path == OPENAPI:
+            return Response(200, list(_HEADERS), document())
         outcome = "done"
         try:
             return await self._answer(request)
@@ -81,7 +95,7 @@ class Swr:
     async def _answer(self, request: Request) -> Response:
         body = await self._body(request)
         signed = await self._signed(request, body)
-        endpoint, values = _endpoint(request)
+        endpoint, values = _endpoint(self._paths, request)
         request.caller = caller = replace(signed.caller, operation=endpoint.action)
         asked = parameters.read(endpoint, values, request.scope["query_string"], body)
         try:
@@ -171,8 +185,8 @@ def _refusal(error: RegistryError, endpoint: Endpoint, asked: Any) -> Refusal:
     return errors.refusal_of(error, codes, names_repository=isinstance(asked, OfRepository))
 
 
-def _endpoint(request: Request) -> tuple[Endpoint, tuple[str, ...]]:
-    found = PATHS.find(request.path)
+def _endpoint(paths: Paths, request: Request) -> tuple[Endpoint, tuple[str, ...]]:
+    found = paths.find(request.path)
     if found is None:
         raise Refusal(errors.PATH_UNKNOWN, "nothing is served at this path")
     endpoint = found.by_method.get(request.method)
