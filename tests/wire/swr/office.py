@@ -182,6 +182,16 @@ class Office:
         signed = who.signature(method, unquote(target))
         return self.plain(method, target, b"", signed)
 
+    def token(self, name: str) -> str:
+        """Of the identity service, for the tenant's project."""
+        user = {"name": name, "password": PASSWORD, "domain": {"name": self.tenant.name}}
+        identity = {"methods": ["password"], "password": {"user": user}}
+        scope = {"project": {"name": self.project.name}}
+        body = json.dumps({"auth": {"identity": identity, "scope": scope}}).encode()
+        answer = self.plain("POST", "/v3/auth/tokens", body, {"Content-Type": "application/json"})
+        assert answer.status == 201, answer
+        return answer.headers["x-subject-token"]
+
     # -- what is there ------------------------------------------------------------------------------------------------
 
     def fresh(self, prefix: str) -> str:

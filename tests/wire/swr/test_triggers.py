@@ -1,4 +1,5 @@
-"""Triggers as the vendor's clients see them, and what a push sets off in a cluster: a server that answers as Kubernetes' does."""
+"""Triggers as the vendor's clients see them, and what a push sets off in a cluster: a server that answers as Kubernetes' does, and a
+real one where there is one."""
 
 import base64
 import itertools
@@ -23,15 +24,20 @@ from entrepot.capabilities.access.targets import Target
 from entrepot.capabilities.policies.clusters import CreateCluster, create_cluster
 from entrepot.metadata.instances import default_instance
 from entrepot.model.access import Level
+from services import apiserver
 from services.kubernetes import TOKEN, Kubernetes, workload
 
 REGISTRY = "registry.office.example"
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    with Kubernetes(tmp_path_factory.mktemp("kubernetes")).running() as running:
+@pytest.fixture(scope="module", params=["ours", pytest.param("real", marks=pytest.mark.blackbox)])
+def cluster(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("kubernetes")
+    if request.param == "real" and not apiserver.is_here():
+        pytest.skip(f"no kube-apiserver and etcd in $PATH or ${apiserver.VARIABLE}")
+    made = apiserver.ApiServer(folder) if request.param == "real" else Kubernetes(folder)
+    with made.running() as running:
         yield running
 
 
