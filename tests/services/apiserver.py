@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 from cryptography import x509
 
-from services.kubernetes import TOKEN, Authority
+from services.kubernetes import KINDS, TOKEN, Authority, Reached
 
 VARIABLE = "ENTREPOT_TEST_KUBERNETES"
 ADMIN = "the-administrators-token"
@@ -41,7 +41,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class ApiServer:
+class ApiServer(Reached):
     """Users by token: an administrator, and `robot`, who may read and patch workloads of the namespace `default` only."""
 
     def __init__(self, folder: Path) -> None:
@@ -61,10 +61,9 @@ class ApiServer:
     def put(self, kind: str, namespace: str, name: str, content: dict[str, Any]) -> None:
         path = f"/apis/apps/v1/namespaces/{namespace}/{kind}"
         self.admin.delete(f"{path}/{name}")
-        kinds = {"deployments": "Deployment", "statefulsets": "StatefulSet"}
         made = {
             "apiVersion": "apps/v1",
-            "kind": kinds[kind],
+            "kind": KINDS[kind],
             "metadata": {"name": name},
             "spec": content["spec"],
         }

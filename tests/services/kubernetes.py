@@ -91,7 +91,38 @@ class _Server(ThreadingHTTPServer):
         """Clients that do not trust us, or have gone."""
 
 
-class Kubernetes:
+class Reached:
+    """What a test asks of a cluster, whichever answers."""
+
+    def kubeconfig(self, *, user: dict[str, Any] | None = None, **cluster: Any) -> str:
+        """What an administrator of the cluster hands out."""
+
+        def data(text: str) -> str:
+            return base64.b64encode(text.encode()).decode()
+
+        reached = {"server": self.url, "certificate-authority-data": data(self.authority.pem)}
+        listed = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "main",
+            "contexts": [{"name": "main", "context": {"cluster": "here", "user": "robot"}}],
+            "clusters": [{"name": "here", "cluster": reached | cluster}],
+            "users": [{"name": "robot", "user": {"token": TOKEN} if user is None else user}],
+        }
+        return json.dumps(listed)  # which is YAML, too
+
+    def images(self, name: str = "web", kind: str = "deployments") -> dict[str, str]:
+        """By container, of a workload in the namespace `default`."""
+        pods = self.get(kind, "default", name)["spec"]["template"]["spec"]
+        listed = [*pods.get("initContainers", ()), *pods["containers"]]
+        return {one["name"]: one["image"] for one in listed}
+
+    def restarted_at(self, name: str = "web", kind: str = "deployments") -> str | None:
+        template = self.get(kind, "default", name)["spec"]["template"]
+        return template["metadata"].get("annotations", {}).get("kubectl.kubernetes.io/restartedAt")
+
+
+class Kubernetes(Reached):
     """A running one. `troubles`: what the next requests meet instead of an answer, one after another: a status, `deaf` or `moved`."""
 
     def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
@@ -123,23 +154,6 @@ class Kubernetes:
         host, port = self._server.server_address[:2]
         return f"https://{host}:{port}"
 
-    def kubeconfig(self, *, user: dict[str, Any] | None = None, **cluster: Any) -> str:
-        """What an administrator of the cluster hands out."""
-
-        def data(text: str) -> str:
-            return base64.b64encode(text.encode()).decode()
-
-        reached = {"server": self.url, "certificate-authority-data": data(self.authority.pem)}
-        listed = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "main",
-            "contexts": [{"name": "main", "context": {"cluster": "here", "user": "robot"}}],
-            "clusters": [{"name": "here", "cluster": reached | cluster}],
-            "users": [{"name": "robot", "user": {"token": TOKEN} if user is None else user}],
-        }
-        return json.dumps(listed)  # which is YAML, too
-
     def client_pair(self) -> dict[str, str]:
         """A user of a kubeconfig by client certificate."""
         certificate, key = self.clients.issue("robot")
@@ -163,16 +177,6 @@ class Kubernetes:
     def get(self, kind: str, namespace: str, name: str) -> dict[str, Any]:
         with self._lock:
             return copy.deepcopy(self.objects[kind, namespace, name])
-
-    def images(self, name: str = "web", kind: str = "deployments") -> dict[str, str]:
-        """By container, of a workload in the namespace `default`."""
-        pods = self.get(kind, "default", name)["spec"]["template"]["spec"]
-        listed = [*pods.get("initContainers", ()), *pods["containers"]]
-        return {one["name"]: one["image"] for one in listed}
-
-    def restarted_at(self, name: str = "web", kind: str = "deployments") -> str | None:
-        template = self.get(kind, "default", name)["spec"]["template"]
-        return template["metadata"].get("annotations", {}).get("kubectl.kubernetes.io/restartedAt")
 
     # -- how it answers -----------------------------------------------------------------------------------------------
 
