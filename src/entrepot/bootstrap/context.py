@@ -14,6 +14,7 @@ from entrepot.capabilities.content.hashers import LiveHashers
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.operations.first_start import FirstStart, first_start
 from entrepot.config import Settings
+from entrepot.dialects.sign_in.regions import aliases
 from entrepot.dialects.swr.policies import SWR
 from entrepot.dialects.tcr.policies import TCR
 from entrepot.metadata import migrate
@@ -38,7 +39,9 @@ async def open_context(settings: Settings) -> AsyncIterator[tuple[Context, First
         pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="entrepot-blobs")
         stack.callback(pool.shutdown)
         vocabularies = Vocabularies((NATIVE, TCR, SWR))
-        access = await asyncio.to_thread(AccessState.open, settings, db, vocabularies=vocabularies)
+        access = await asyncio.to_thread(
+            AccessState.open, settings, db, vocabularies=vocabularies, aliases=aliases(settings)
+        )
         blobs = await asyncio.to_thread(open_store, settings.storage_url.reveal())
         ctx = Context(
             settings=settings,

@@ -190,6 +190,14 @@ def test_a_pair_for_a_day_ends_with_the_password(new_firm):
     assert soon(firm, pairs) == [200, 401]
 
 
+def test_the_clouds_names_of_regions_are_taken_for_the_default_one(firm):
+    username, secret = lasting(firm, firm.key)
+    assert status(firm, (username.replace(firm.project.name, "cn-north-4"), secret)) == 200
+    query = (("projectname", "cn-north-4"),)
+    answer = firm.signed("POST", "/v2/manage/utils/secret", query=query)
+    assert pair_of(firm, answer)[0] == username
+
+
 def test_a_project_that_is_not_the_tenants_gives_no_pair(firm):
     answer = firm.signed("POST", "/v2/manage/utils/secret", query=(("projectname", "nowhere"),))
     assert answer.status == 403

@@ -7,8 +7,7 @@ again with every use, so it ends with the user, the tenant and the password.
 import secrets
 import time
 from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -45,16 +44,12 @@ class _Claims(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a token is to be for: a project of the tenant by id or name, else the tenant, which may be named, too.
-
-    `aliases`: see `project_named`.
-    """
+    """What a token is to be for: a project of the tenant by id or name, else the tenant, which may be named, too."""
 
     project_id: str = ""
     project: str = ""
     tenant_id: str = ""
     tenant: str = ""
-    aliases: AbstractSet[str] = field(default=frozenset())
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -108,7 +103,7 @@ async def issue_identity_token(
     caller = await authenticate_password(
         ctx.access, command.person, command.password, source=source, request_id=request_id
     )
-    holder = await ctx.db.read(lambda conn: _holder(conn, caller, command.scope))
+    holder = await ctx.db.read(lambda conn: _holder(ctx, conn, caller, command.scope))
     now = _now()
     validity = Validity(now, Micros(now + LIFETIME_SECONDS * 1_000_000))
     project = holder.place.project
@@ -156,7 +151,7 @@ async def check_identity_token(
 async def holder_of(ctx: Context, login: TokenLogin) -> Holder:
     """Whose token it is that let this login in. Raises Unauthenticated, ProjectUnknown."""
     return await ctx.db.read(
-        lambda conn: _holder(conn, login.caller, Scope(project_id=login.project))
+        lambda conn: _holder(ctx, conn, login.caller, Scope(project_id=login.project))
     )
 
 
@@ -181,14 +176,14 @@ async def _read(ctx: Context, token: str) -> tuple[_Claims, Credential]:
     return claims, credential
 
 
-def _holder(conn: Connection, caller: LoggedIn, scope: Scope) -> Holder:
+def _holder(ctx: Context, conn: Connection, caller: LoggedIn, scope: Scope) -> Holder:
     user = None if caller.user is None else identities.get_user(conn, caller.user)
     if user is None:
         raise Unauthenticated("the user is gone")
     place = place_of(conn, user.tenant, scope.project_id)
     _require_own(place.tenant, scope)
     if scope.project and not scope.project_id:
-        project = project_named(conn, user.tenant, scope.project, scope.aliases)
+        project = project_named(conn, user.tenant, scope.project, ctx.access.aliases)
         if project is None:
             raise ProjectUnknown(scope.project[:100])
         place = Place(place.tenant, project)

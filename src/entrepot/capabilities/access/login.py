@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from entrepot.capabilities.access.callers import Credential, CredentialKind, LoggedIn
-from entrepot.capabilities.access.sealing import SealBroken, Sealer
+from entrepot.capabilities.access.sealing import SealBroken
 from entrepot.capabilities.access.secrets import (
     derived_password,
     fingerprint,
@@ -101,7 +101,7 @@ async def authenticate_basic(
     place = _Place(
         instance.id,
         f"instance {instance.public_id}",
-        lambda conn, attempt: _look_up(conn, access.sealer, instance=instance, attempt=attempt),
+        lambda conn, attempt: _look_up(conn, access, instance=instance, attempt=attempt),
     )
     return await _authenticate(access, place, Attempt(username, password, source, request_id))
 
@@ -164,13 +164,13 @@ def _left(expires_at: Micros | None) -> float | None:
 
 
 def _look_up(
-    conn: Connection, sealer: Sealer, *, instance: Instance, attempt: Attempt
+    conn: Connection, access: AccessState, *, instance: Instance, attempt: Attempt
 ) -> _Candidate:
     epoch = epochs.current(conn)
     return (
         _by_account(conn, instance, attempt=attempt, epoch=epoch)
         or _by_chosen_password(conn, instance, attempt.username, epoch)
-        or _by_key(conn, sealer, attempt=attempt, epoch=epoch)
+        or _by_key(conn, access, attempt=attempt, epoch=epoch)
         or _by_password(conn, attempt.username, epoch)
     )
 
@@ -214,7 +214,9 @@ def _by_chosen_password(
     return _Candidate(_as_robot(account, epoch), stored=stored, expires_at=account.expires_at)
 
 
-def _by_key(conn: Connection, sealer: Sealer, *, attempt: Attempt, epoch: int) -> _Candidate | None:
+def _by_key(
+    conn: Connection, access: AccessState, *, attempt: Attempt, epoch: int
+) -> _Candidate | None:
     """`project@access-key` with the password derived from the pair."""
     project, at, key_id = attempt.username.rpartition("@")
     key = accounts.find_key(conn, key_id) if at and project else None
@@ -223,13 +225,13 @@ def _by_key(conn: Connection, sealer: Sealer, *, attempt: Attempt, epoch: int) -
     if key.expires_at is not None and key.expires_at <= now(conn):
         return None
     try:
-        secret = sealer.open(key.secret_sealed, key_context(key_id)).decode()
+        secret = access.sealer.open(key.secret_sealed, key_context(key_id)).decode()
     except SealBroken:
         log.error("access key cannot be unsealed", access_key_id=key_id)  # noqa: TRY400
         return None
     if not same(derived_password(key_id, secret), attempt.password):
         return None
-    if not accounts.has_project(conn, key.user.tenant, project):
+    if project not in access.aliases and not accounts.has_project(conn, key.user.tenant, project):
         return None
     credential = Credential(CredentialKind.KEY, key.key)
     return _Candidate(

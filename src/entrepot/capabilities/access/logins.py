@@ -6,8 +6,7 @@ user's password, the user and the tenant.
 
 import secrets
 import uuid
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from entrepot.capabilities.access.accounts import check_instance
@@ -31,11 +30,10 @@ LIFETIME_SECONDS: Final = 86_400
 
 @dataclass(frozen=True, slots=True)
 class CreateLogin:
-    """A login of the caller. `project`: the name of one of the tenant's, or of one of `aliases` (see `project_named`)."""
+    """A login of the caller. `project`: the name of one of the tenant's, or one that means it (`AccessState.aliases`)."""
 
     instance: Instance
     project: str
-    aliases: AbstractSet[str] = field(default=frozenset())
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -53,7 +51,7 @@ async def create_login(ctx: Context, caller: Caller, command: CreateLogin) -> Ma
 
     def make(conn: Connection) -> MadeLogin:
         user = _maker(ctx, conn, caller, command.instance)
-        project = project_named(conn, user.tenant, command.project, command.aliases)
+        project = project_named(conn, user.tenant, command.project, ctx.access.aliases)
         if project is None:
             raise ProjectUnknown(command.project[:100])
         key = _key(conn, caller, user)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import Final, TypeVar
 from weakref import WeakValueDictionary
@@ -46,8 +47,11 @@ class AccessState:
         sealer: Sealer,
         *,
         vocabularies: Vocabularies | None = None,
+        aliases: AbstractSet[str] = frozenset(),
     ) -> None:
+        """`aliases`: names of regions elsewhere that mean the default one here, where logins speak of projects."""
         auth = settings.auth
+        self.aliases = aliases
         self.db = db
         self.sealer = sealer
         self.vocabularies = vocabularies or Vocabularies()
@@ -65,7 +69,12 @@ class AccessState:
 
     @classmethod
     def open(
-        cls, settings: Settings, db: Database, *, vocabularies: Vocabularies | None = None
+        cls,
+        settings: Settings,
+        db: Database,
+        *,
+        vocabularies: Vocabularies | None = None,
+        aliases: AbstractSet[str] = frozenset(),
     ) -> "AccessState":
         """With the master key the settings name; blocks. Raises MasterKeyUnusable."""
         keys = load_master_keys(
@@ -73,7 +82,7 @@ class AccessState:
             key_command=settings.data.key_command,
             data_folder=settings.data.folder,
         )
-        return cls(settings, db, Sealer.of(keys), vocabularies=vocabularies)
+        return cls(settings, db, Sealer.of(keys), vocabularies=vocabularies, aliases=aliases)
 
     async def start(self) -> None:
         """Read epochs and keys, making the first signing key, and keep reading. Raises Unavailable."""

@@ -24,7 +24,6 @@ from entrepot.capabilities.context import Context
 from entrepot.dialects.identity import errors, shapes
 from entrepot.dialects.identity.errors import Refusal
 from entrepot.dialects.sign_in import SignedIn
-from entrepot.dialects.sign_in.regions import aliases
 from entrepot.http.messages import BadQuery, Headers, Request, parse_query
 from entrepot.model.errors import Forbidden, Unauthenticated
 from entrepot.model.identities import Project
@@ -82,7 +81,7 @@ async def create_token(call: Call) -> Told:
     command = IssueToken(
         Person(user.name, user.domain.name, user.domain.id, user.id),
         user.password,
-        _scope(call, asked.scope),
+        _scope(asked.scope),
     )
     issued = await issue_identity_token(
         call.ctx, command, source=call.request.client, request_id=call.request.id
@@ -124,7 +123,7 @@ def _read(body: bytes) -> shapes.AskedToken:
         raise Refusal(errors.MALFORMED, f"the body: {error}"[:300]) from None
 
 
-def _scope(call: Call, asked: shapes.AskedScope) -> Scope:
+def _scope(asked: shapes.AskedScope) -> Scope:
     project, domain = asked.project, asked.domain or shapes.NamedDomain()
     if project is None:
         return Scope(tenant_id=domain.id, tenant=domain.name)
@@ -135,7 +134,6 @@ def _scope(call: Call, asked: shapes.AskedScope) -> Scope:
         project=project.name,
         tenant_id=project.domain.id,
         tenant=project.domain.name,
-        aliases=aliases(call.ctx.settings),
     )
 
 
@@ -147,7 +145,7 @@ async def list_projects(call: Call) -> Told:
     tenant = call.who.tenant
     found: list[Project] = []
     if call.query("domain_id") in ("", tenant.public_id):
-        command = ListOwnProjects(call.query("name"), aliases(call.ctx.settings))
+        command = ListOwnProjects(call.query("name"))
         found = await list_own_projects(call.ctx, call.who.caller, command)
     at = call.at("/v3/projects")
     rows = [shapes.ProjectShown.of(one, tenant, at) for one in found]

@@ -1,7 +1,7 @@
 """Where a request to a management API belongs: the caller's tenant, and the project it names."""
 
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from entrepot.capabilities.context import Context
 from entrepot.metadata import tenants
@@ -23,10 +23,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class ListOwnProjects:
-    """Of the caller's tenant; all, or the one of that name. `aliases`: see `project_named`."""
+    """Of the caller's tenant; all, or the one that the name means."""
 
     name: str = ""
-    aliases: AbstractSet[str] = field(default=frozenset())
 
 
 async def list_own_projects(
@@ -38,7 +37,7 @@ async def list_own_projects(
         tenant = place_of(conn, caller.tenant, "").tenant.id
         if not command.name:
             return tenants.list_projects(conn, tenant)
-        found = project_named(conn, tenant, command.name, command.aliases)
+        found = project_named(conn, tenant, command.name, ctx.access.aliases)
         return [] if found is None else [found]
 
     return await ctx.db.read(read)
