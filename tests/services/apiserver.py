@@ -1,8 +1,8 @@
 """A real API server of Kubernetes with its etcd, both throw-away processes on 127.0.0.1: what `services.kubernetes` imitates.
 
-The programs are looked for in $ENTREPOT_TEST_KUBERNETES (a folder) and $PATH: `kube-apiserver`, which Go builds from the module
-k8s.io/kubernetes (a quarter of an hour on two cores), and `etcd`, which Debian packages as etcd-server. No kubelet and no controller run, so nothing follows a
-change, and all that is asked is what the server keeps.
+The programs are looked for where `make test-all` puts them, in $ENTREPOT_TEST_KUBERNETES (a folder) and in $PATH: `kube-apiserver`,
+which `build-kube-apiserver` here builds, and `etcd`, which Debian packages as etcd-server. No kubelet and no controller run: what is
+asked is what the server keeps.
 """
 
 import contextlib
@@ -25,10 +25,12 @@ from services.kubernetes import KINDS, TOKEN, Authority, Reached
 VARIABLE = "ENTREPOT_TEST_KUBERNETES"
 ADMIN = "the-administrators-token"
 READY_SECONDS = 90.0
+_BUILT = Path(__file__).parents[2] / ".cache" / "blackbox" / "bin"
 
 
 def find(program: str) -> str | None:
-    return shutil.which(program, path=os.environ.get(VARIABLE)) or shutil.which(program)
+    places = [os.environ.get(VARIABLE), str(_BUILT), os.environ.get("PATH")]
+    return shutil.which(program, path=os.pathsep.join(filter(None, places)))
 
 
 def is_here() -> bool:
