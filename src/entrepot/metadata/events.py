@@ -3,6 +3,8 @@
 Nobody reads events by an id cursor: ids of concurrent transactions appear out of order, a task cannot be missed.
 """
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
@@ -17,24 +19,37 @@ FANOUT = "events.fanout"  # kind of the task; arguments {"event": id}
 
 def record(conn: Connection, event: Event) -> None:
     """Write the event and its fan-out task: both or, if the transaction fails, neither."""
-    key = conn.execute(
-        events.insert()
-        .values(
-            kind=event.kind.value,
-            tenant_id=event.tenant,
-            instance_id=event.instance,
-            namespace_id=event.namespace,
-            repository_id=event.repository,
-            repository=event.repository_name,
-            digest=event.digest,
-            tag=event.tag,
-            actor=event.actor,
-            details=event.details,
-            happened_at=event.happened_at,
-        )
-        .returning(events.c.id)
-    ).scalar_one()
-    work.defer(conn, NewTask(kind=FANOUT, arguments={"event": key}))
+    key = conn.execute(events.insert().values(_row(event)).returning(events.c.id)).scalar_one()
+    work.defer(conn, _fan_out(key))
+
+
+def record_all(conn: Connection, happened: Sequence[Event]) -> None:
+    """Likewise for many, by few statements."""
+    if not happened:
+        return
+    insert = events.insert().returning(events.c.id)
+    keys = conn.scalars(insert, [_row(event) for event in happened]).all()
+    work.defer_all(conn, [_fan_out(key) for key in sorted(keys)])
+
+
+def _fan_out(key: int) -> NewTask:
+    return NewTask(kind=FANOUT, arguments={"event": key})
+
+
+def _row(event: Event) -> dict[str, object]:
+    return {
+        "kind": event.kind.value,
+        "tenant_id": event.tenant,
+        "instance_id": event.instance,
+        "namespace_id": event.namespace,
+        "repository_id": event.repository,
+        "repository": event.repository_name,
+        "digest": event.digest,
+        "tag": event.tag,
+        "actor": event.actor,
+        "details": event.details,
+        "happened_at": event.happened_at,
+    }
 
 
 def get(conn: Connection, key: int) -> Event | None:

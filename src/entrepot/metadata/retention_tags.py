@@ -61,22 +61,26 @@ def followers(
     return list(found.values())
 
 
-def end_as_read(conn: Connection, repository: RepositoryId, tag: PresentTag, at: Micros) -> bool:
-    """End the tag if it is still as it was read: means the same, and was not set again. Whether it was."""
-    return (
-        conn.execute(
-            sa.update(tags)
-            .where(
-                tags.c.repository_id == repository,
-                tags.c.name == tag.image.tag,
-                tags.c.valid_until.is_(None),
-                tags.c.manifest_id == tag.manifest,
-                tags.c.pushed_at == tag.image.set_at,
-            )
-            .values(valid_until=at)
-        ).rowcount
-        > 0
+def end_as_read(
+    conn: Connection, repository: RepositoryId, read: Sequence[PresentTag], at: Micros
+) -> set[str]:
+    """End those of the tags (a few) that still are as they were read: mean the same, and were not set again. Their names."""
+    wanted = {tag.image.tag: (tag.manifest, tag.image.set_at) for tag in read}
+    present = conn.execute(
+        sa.select(tags.c.id, tags.c.name, tags.c.manifest_id, tags.c.pushed_at).where(
+            tags.c.repository_id == repository,
+            tags.c.name.in_(sorted(wanted)),
+            tags.c.valid_until.is_(None),
+        )
+    ).all()
+    same = [row for row in present if wanted[row.name] == (row.manifest_id, row.pushed_at)]
+    if not same:
+        return set()
+    ended = sa.update(tags).where(
+        tags.c.id.in_([row.id for row in same]), tags.c.valid_until.is_(None)
     )
+    conn.execute(ended.values(valid_until=at))
+    return {row.name for row in same}
 
 
 def left_untagged(conn: Connection, numbers: Collection[ManifestId]) -> set[ManifestId]:

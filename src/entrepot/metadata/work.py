@@ -4,7 +4,7 @@ What a worker does with tasks (claim, heartbeat, finish) is in `leases.py`, what
 start by the clock in `schedules.py`. Every function is for use inside `db.write`.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,8 +28,31 @@ WAKE_CHANNEL = "jobs"  # hints on it carry a task's kind; workers also poll
 
 def defer(conn: Connection, task: NewTask) -> TaskId | None:
     """Write a task that runs once this transaction has committed. None: one with its `unique_key` waits already."""
+    row = _row(task, now(conn))
+    found = conn.execute(_insert(conn, row).returning(tasks.c.id)).scalar()
+    if found is None:
+        return None
+    if task.execution is not None:
+        _reopen(conn, task.execution)
+    if task.delay_seconds <= 0:
+        _wake(conn, task.kind)
+    return TaskId(int(found))
+
+
+def defer_all(conn: Connection, deferred: Sequence[NewTask]) -> None:
+    """Write many lone tasks by one statement. Without unique keys and executions: ValueError."""
+    if any(task.unique_key is not None or task.execution is not None for task in deferred):
+        raise ValueError("only tasks without a unique key and an execution are deferred together")
+    if not deferred:
+        return
     moment = now(conn)
-    row = {
+    conn.execute(tasks.insert(), [_row(task, moment) for task in deferred])
+    for kind in sorted({task.kind for task in deferred if task.delay_seconds <= 0}):
+        _wake(conn, kind)
+
+
+def _row(task: NewTask, moment: int) -> dict[str, Any]:
+    return {
         "execution_id": task.execution,
         "kind": task.kind,
         "target": task.target,
@@ -44,14 +67,6 @@ def defer(conn: Connection, task: NewTask) -> TaskId | None:
         "progress": {},
         "created_at": moment,
     }
-    found = conn.execute(_insert(conn, row).returning(tasks.c.id)).scalar()
-    if found is None:
-        return None
-    if task.execution is not None:
-        _reopen(conn, task.execution)
-    if task.delay_seconds <= 0:
-        _wake(conn, task.kind)
-    return TaskId(int(found))
 
 
 def _insert(conn: Connection, row: dict[str, Any]) -> sa.Insert:

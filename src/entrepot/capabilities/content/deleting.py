@@ -5,12 +5,12 @@ later. Until it has, `undelete` brings tags and manifests back.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from entrepot.capabilities.content.linking import count_bytes, count_tags
-from entrepot.capabilities.content.place import Place, existing, note, settle
+from entrepot.capabilities.content.place import Place, event_in, existing, note, settle
 from entrepot.capabilities.context import Context
-from entrepot.metadata import blobs, counters, manifests, namespaces, reviews, tags
+from entrepot.metadata import blobs, counters, events, manifests, namespaces, reviews, tags
 from entrepot.metadata.database import Connection, now
 from entrepot.metadata.reviews import ReviewKind
 from entrepot.model.access import Caller, Permission
@@ -33,6 +33,15 @@ class EndTags:
 
     place: Place
     names: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class EndedTag:
+    """A tag that is no more, and the manifest it meant. `digest`: of that, where it is known."""
+
+    name: str
+    number: ManifestId
+    digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,40 +75,32 @@ def _end_tag(
     number = tags.end(conn, repository.id, name, Micros(now(conn)))
     if number is None:
         raise ManifestUnknown(name[:300])
-    tag_ended(ctx, conn, repository, caller, name=name, number=number)
+    tags_ended(ctx, conn, repository, caller, ended=[EndedTag(name, number)])
 
 
-def tag_ended(
+def tags_ended(
     ctx: Context,
     conn: Connection,
     repository: Repository,
     caller: Caller,
     *,
-    name: str,
-    number: ManifestId,
-    digest: str | None = None,
+    ended: Sequence[EndedTag],
     details: dict[str, object] | None = None,
 ) -> None:
-    """In the transaction that ended a tag of the manifest: it is counted no more, the collector looks later, and it is told."""
-    count_tags(conn, repository, lost=[number])
+    """In the transaction that ended the tags: they are counted no more, the collector looks later, and it is told."""
+    count_tags(conn, repository, lost=[tag.number for tag in ended])
     untagged_after = ctx.settings.gc.untagged_after
     if untagged_after is not None:
-        reviews.enqueue(
-            conn,
-            ReviewKind.MANIFEST,
-            number,
-            after_seconds=untagged_after.seconds,
-            reason="untagged",
-        )
-    note(
-        conn,
-        repository,
-        caller,
-        EventKind.TAG_DELETED,
-        digest=digest,
-        tag=name,
-        details=details,
-    )
+        for number in {tag.number for tag in ended}:
+            reviews.enqueue(
+                conn,
+                ReviewKind.MANIFEST,
+                number,
+                after_seconds=untagged_after.seconds,
+                reason="untagged",
+            )
+    told = event_in(conn, repository, caller, EventKind.TAG_DELETED, details=details)
+    events.record_all(conn, [replace(told, digest=tag.digest, tag=tag.name) for tag in ended])
 
 
 async def delete_manifest(ctx: Context, caller: Caller, place: Place, digest: Digest) -> None:

@@ -167,19 +167,31 @@ def note(
     details: dict[str, object] | None = None,
 ) -> None:
     """Record what happened in the repository, in the transaction that did it."""
-    events.record(
-        conn,
-        Event(
-            kind=kind,
-            actor=caller.name,
-            happened_at=Micros(now(conn)),
-            tenant=repository.tenant,
-            instance=repository.instance,
-            namespace=repository.namespace,
-            repository=repository.id,
-            repository_name=repository.full_name,
-            digest=digest,
-            tag=tag,
-            details=details or {},
-        ),
+    told = event_in(conn, repository, caller, kind, digest=digest, tag=tag, details=details)
+    events.record(conn, told)
+
+
+def event_in(
+    conn: Connection,
+    repository: Repository,
+    caller: Caller,
+    kind: EventKind,
+    *,
+    digest: str | None = None,
+    tag: str | None = None,
+    details: dict[str, object] | None = None,
+) -> Event:
+    """What happens in the repository now, to be recorded."""
+    return Event(
+        kind=kind,
+        actor=caller.name,
+        happened_at=Micros(now(conn)),
+        tenant=repository.tenant,
+        instance=repository.instance,
+        namespace=repository.namespace,
+        repository=repository.id,
+        repository_name=repository.full_name,
+        digest=digest,
+        tag=tag,
+        details=details or {},
     )

@@ -16,7 +16,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from entrepot.capabilities.content.deleting import tag_ended
+from entrepot.capabilities.content.deleting import EndedTag, tags_ended
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.operations.fanout import Consumer
 from entrepot.capabilities.operations.work import Handler, JobContext, Summary, Watch
@@ -43,7 +43,9 @@ START: Final = "retention.start"
 SETTLE_SECONDS: Final = (
     10.0  # after a push; the further pushes of that time are seen by the same run
 )
-TAGS_A_SECOND: Final = 10_000  # a large repository is looked through less often while it is pushed to
+TAGS_A_SECOND: Final = (
+    10_000  # a large repository is looked through less often while it is pushed to
+)
 KEEP_LOG_SECONDS: Final = 365 * 86_400  # how long the log says what was removed
 PAGE: Final = 2000  # tags read at once
 BATCH: Final = 50  # tags removed in a transaction
@@ -282,18 +284,18 @@ def _end(
     conn: Connection, run: _Run, repository: Repository, going: Sequence[_Going]
 ) -> list[_Going]:
     at = Micros(now(conn))
-    ended = [one for one in going if retention_tags.end_as_read(conn, repository.id, one[0], at)]
-    for tag, _ in ended:
-        tag_ended(
-            run.ctx,
-            conn,
-            repository,
-            run.caller,
-            name=tag.image.tag,
-            number=tag.manifest,
-            digest=tag.image.digest,
-            details={"retention": run.policy.id},
-        )
+    names = retention_tags.end_as_read(conn, repository.id, [tag for tag, _ in going], at)
+    ended = [one for one in going if one[0].image.tag in names]
+    if not ended:
+        return []
+    tags_ended(
+        run.ctx,
+        conn,
+        repository,
+        run.caller,
+        ended=[EndedTag(tag.image.tag, tag.manifest, tag.image.digest) for tag, _ in ended],
+        details={"retention": run.policy.id},
+    )
     log = [(tag.image, rule) for tag, rule in ended]
     retention.record(conn, run.policy.id, repository.id, log, at=at)
     return ended
