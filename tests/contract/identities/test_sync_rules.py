@@ -123,25 +123,21 @@ def test_a_quota_at_the_target_fails_the_tag_and_leaves_nothing_half(sync):
     assert "quota" in job.reason
 
 
-@pytest.mark.parametrize(
-    ("where", "error"),
-    [
+def test_targets_that_are_none_are_refused(sync):
+    sync.push()
+    editor = sync.editor()
+    for where, error in (
         ({"region": "nowhere-1"}, RegionUnserved),
         ({"namespace": "absent"}, NamespaceUnknown),
         ({"namespace": "team"}, ValueInvalid),  # the repository itself
         ({"namespace": "UPPER"}, ValueInvalid),
         ({"namespace": "a/b"}, ValueInvalid),
         ({"namespace": ""}, ValueInvalid),
-    ],
-)
-def test_targets_that_are_none_are_refused(sync, where, error):
-    sync.push()
-    editor = sync.editor()
-
-    with pytest.raises(error):
-        sync.sync(editor, "v1", **where)
-    with pytest.raises(error):
-        sync.put_rule(editor, **where)
+    ):
+        with pytest.raises(error):
+            sync.sync(editor, "v1", **where)
+        with pytest.raises(error):
+            sync.put_rule(editor, **where)
     assert sync.rules(sync.cast.owner) == []
 
 
@@ -342,23 +338,21 @@ def test_a_job_that_waits_is_cancelled(sync):
     assert sync.digest_there("v2") is None
 
 
-@pytest.mark.parametrize(
-    ("error", "status"),
-    [("not done within 60 s", "timeout"), ("Somebody does not answer", "failed")],
-)
-def test_a_job_that_used_up_its_attempts_says_how(sync, error, status):
+def test_a_job_that_used_up_its_attempts_says_how(sync):
     sync.push()
     sync.put_rule(sync.editor())
     sync.push("v2", layer=b"2")
     sync.plan()
-    copy = tasks.c.kind == "sync.copy"
-    values = {"status": "failed", "error": error}
-    sync.world.ctx.db.write_sync(
-        lambda conn: conn.execute(tasks.update().where(copy).values(**values))
-    )
+    copies = tasks.update().where(tasks.c.kind == "sync.copy")
+    for error, status in (
+        ("not done within 60 s", "timeout"),
+        ("Somebody does not answer", "failed"),
+    ):
+        ended = copies.values(status="failed", error=error)
+        sync.world.ctx.db.write_sync(lambda conn, ended=ended: conn.execute(ended))
 
-    (job,) = sync.jobs(sync.cast.member).rows
-    assert (job.status, job.reason) == (status, error)
+        (job,) = sync.jobs(sync.cast.member).rows
+        assert (job.status, job.reason) == (status, error)
 
 
 def test_past_jobs_are_forgotten_and_those_that_wait_are_not(sync):

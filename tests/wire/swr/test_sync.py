@@ -30,6 +30,15 @@ def place(office):
     return organization, name, target, f"/v2/manage/namespaces/{organization}/repos/{name}"
 
 
+@pytest.fixture(scope="module")
+def still(office):
+    """Likewise, for requests that change nothing."""
+    organization, name = office.repository()
+    office.push(f"{organization}/{name}", "v1")
+    target = office.organization()
+    return organization, name, target, f"/v2/manage/namespaces/{organization}/repos/{name}"
+
+
 def rule(target, **other):
     return {"remoteRegionId": REGION, "remoteNamespace": target, **other}
 
@@ -189,8 +198,8 @@ def test_jobs_come_in_pages(office, place):
         ("limit", "4001035"),
     ],
 )
-def test_filters_that_say_nothing_sensible_are_refused(office, place, said, code):
-    answer = office.owner.send("GET", f"{place[3]}/sync_job", None, {"filter": said})
+def test_filters_that_say_nothing_sensible_are_refused(office, still, said, code):
+    answer = office.owner.send("GET", f"{still[3]}/sync_job", None, {"filter": said})
     assert answer.code == code
 
 
@@ -209,35 +218,35 @@ def test_filters_that_say_nothing_sensible_are_refused(office, place, said, code
         ({"override": "false"}, 400, "4001018"),
     ],
 )
-def test_bad_targets_are_refused(office, place, call, other, status, code):
-    *_, target, path = place
+def test_bad_targets_are_refused(office, still, call, other, status, code):
+    *_, target, path = still
     body = {**rule(target, imageTag=["v1"]), **other}
     answer = office.owner.send("POST", f"{path}/{call}", body)
     assert (answer.status, answer.code) == (status, code)
     assert office.owner.ask("GET", f"{path}/sync_repo") == []
 
 
-def test_a_repository_is_no_target_of_its_own(office, place):
-    organization, *_, path = place
+def test_a_repository_is_no_target_of_its_own(office, still):
+    organization, *_, path = still
     answer = office.owner.send("POST", f"{path}/sync_repo", rule(organization))
     assert answer.code == "4000014"
 
 
 @pytest.mark.parametrize("tags", [[], None, "v1", [5]])
-def test_tags_are_a_list_of_at_least_one(office, place, tags):
-    *_, target, path = place
+def test_tags_are_a_list_of_at_least_one(office, still, tags):
+    *_, target, path = still
     answer = office.owner.send("POST", f"{path}/sync_images", rule(target, imageTag=tags))
     assert answer.code in {"4001014", "4001018"}
 
 
-def test_a_rule_that_is_not_there_has_a_code_of_its_own(office, place):
-    *_, target, path = place
+def test_a_rule_that_is_not_there_has_a_code_of_its_own(office, still):
+    *_, target, path = still
     answer = office.owner.send("DELETE", f"{path}/sync_repo", rule(target))
     assert (answer.status, answer.code) == (404, "4040202")
 
 
-def test_missing_repositories_and_foreign_ones(office, place, new_office):
-    organization, _, target, path = place
+def test_missing_repositories_and_foreign_ones(office, still, new_office):
+    organization, _, target, path = still
     missing = f"/v2/manage/namespaces/{organization}/repos/absent/sync_repo"
     assert office.owner.send("GET", missing).code == "4040010"
     stranger = new_office().owner
