@@ -7,7 +7,15 @@ import msgspec
 
 from entrepot.capabilities.instances.requested import RegionUnknown
 from entrepot.http.messages import Headers, Response
-from entrepot.model import certificates, clusters, errors, identities, instances, network_access
+from entrepot.model import (
+    certificates,
+    clusters,
+    errors,
+    identities,
+    instances,
+    network_access,
+    syncing,
+)
 from entrepot.model.errors import RegistryError
 
 CONTENT_TYPE: Final = b"application/problem+json"
@@ -87,6 +95,7 @@ TABLE: Final[dict[type[RegistryError], Kind]] = {
     identities.PolicyUnknown: Kind(404, "policy-unknown", "No such policy, or not attached there"),
     identities.GrantUnknown: Kind(404, "grant-unknown", "The user has no such grant"),
     network_access.NetworkUnknown: Kind(404, "network-unknown", "No such private network"),
+    syncing.PeerUnknown: Kind(404, "peer-unknown", "No such peer"),
     clusters.ClusterUnknown: Kind(404, "cluster-unknown", "No such cluster"),
     certificates.CertificateUnknown: Kind(404, "certificate-unknown", "No such certificate"),
     RegionUnknown: Kind(404, "region-unknown", "The region is not served here"),
@@ -100,6 +109,7 @@ TABLE: Final[dict[type[RegistryError], Kind]] = {
         409, "edition-too-small", "The edition allows less than the instance uses"
     ),
     network_access.NetworkLinked: Kind(409, "in-use", "Something uses it"),
+    syncing.PeerUsed: Kind(409, "in-use", "Something uses it"),
     certificates.CertificateUsed: Kind(409, "in-use", "Something uses it"),
     errors.Denied: Kind(403, "forbidden", "The caller may not"),
     errors.Forbidden: Kind(403, "forbidden", "The caller may not"),
