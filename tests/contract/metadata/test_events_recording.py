@@ -1,5 +1,7 @@
 """Events: written with their fan-out task, or not at all."""
 
+from dataclasses import replace
+
 import pytest
 
 from entrepot.metadata import events, executions, leases
@@ -29,6 +31,18 @@ def test_a_recorded_event_comes_back_through_its_fan_out_task(migrated_database)
     (task,) = db.write_sync(lambda c: leases.claim(c, [Offer(events.FANOUT, 60)], limit=5))
 
     assert db.read_sync(lambda c: events.get(c, task.arguments["event"])) == PUSH
+
+
+def test_many_events_have_a_fan_out_task_each(migrated_database):
+    db = migrated_database
+    told = [replace(PUSH, tag=f"v{number:03}") for number in range(120)]
+    db.write_sync(lambda conn: events.record_all(conn, told))
+    db.write_sync(lambda conn: events.record_all(conn, []))
+
+    claimed = db.write_sync(lambda c: leases.claim(c, [Offer(events.FANOUT, 60)], limit=500))
+
+    found = [db.read_sync(lambda c, t=t: events.get(c, t.arguments["event"])) for t in claimed]
+    assert sorted(found, key=lambda event: event.tag) == told
 
 
 def test_an_event_without_a_place_keeps_its_gaps(migrated_database):

@@ -37,6 +37,17 @@ def status(db: Database, execution) -> Status:
     return db.read_sync(lambda conn: executions.get_execution(conn, execution)).status
 
 
+def test_many_tasks_are_deferred_together_unless_their_keys_must_be_looked_at(migrated_database):
+    db = migrated_database
+    many = [NewTask("copy", f"{number}", {"n": number}, priority=1) for number in range(3)]
+    db.write_sync(lambda conn: work.defer_all(conn, many))
+    assert sorted(task.arguments["n"] for task in claim(db, limit=9)) == [0, 1, 2]
+
+    for alone in (NewTask("copy", unique_key="only"), NewTask("copy", execution=1)):
+        with pytest.raises(ValueError, match="unique key"):
+            db.write_sync(lambda conn, alone=alone: work.defer_all(conn, [alone]))
+
+
 def test_a_task_of_a_transaction_that_fails_is_never_seen(migrated_database):
     def change(conn):
         work.defer(conn, NewTask("copy"))
