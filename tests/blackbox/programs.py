@@ -51,6 +51,7 @@ class Surroundings:
     def environment(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if k not in _TRUST_VARIABLES}
         search = f"{CACHE / 'bin'}:{CACHE / 'venv' / 'bin'}:{kept.get('PATH', '')}:/usr/sbin:/sbin"
+        search += f":{CACHE / 'tccli' / 'bin'}"  # last: it has a Python of its own
         return kept | {"PATH": search, "HOME": str(self.folder)} | dict(self.variables)
 
     def with_variables(self, **variables: str) -> "Surroundings":

@@ -111,9 +111,6 @@ class ValueInvalid(InvalidInput):
 class TextTooLong(ValueInvalid):
     """A text is longer than it may be."""
 
-    def __init__(self, field: str, most: int) -> None:
-        super().__init__(field, f"at most {most} characters")
-
 
 # -- it is not there --------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Every operation × who may ask it: standing, grants on organization and repository, policies, strangers, disabled keys.
+"""Every operation by who may ask it: standing, grants on organization and repository, policies, strangers, disabled keys.
 
 Requests are such that who may is told of what is not there, or of nothing wrong: the table can be walked in any order.
 """

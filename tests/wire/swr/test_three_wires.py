@@ -52,4 +52,4 @@ def test_digest_size_and_time_are_the_same_on_three_wires(office: Office):
 
 
 def moment(text: str) -> float:
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+    return datetime.fromisoformat(text).timestamp()

@@ -223,7 +223,7 @@ def _terms(command: WriteShare) -> Terms:
     if command.permit != READ:
         raise PermitInvalid(command.permit[:100])
     if len(command.description) > MAX_DESCRIPTION:
-        raise TextTooLong("description", MAX_DESCRIPTION)
+        raise TextTooLong("description", f"at most {MAX_DESCRIPTION} characters")
     ends_at = end_of(command.deadline)
     return Terms(command.permit, command.deadline, ends_at, command.description)
 

@@ -106,4 +106,4 @@ def _namespace(ctx: Context, conn: Connection, caller: Caller, place: Place) -> 
 def _check(command: Described) -> None:
     for name, most in MOST.items():
         if len(command.said.get(name) or "") > most:
-            raise TextTooLong(name, most)
+            raise TextTooLong(name, f"at most {most} characters")

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from msgspec import field
+
 from entrepot.capabilities.policies import clusters
 from entrepot.dialects.native.endpoints import Endpoint
 from entrepot.dialects.native.shapes import (
@@ -51,7 +53,7 @@ class CreateCluster(OfTenant, frozen=True, kw_only=True):
     registry: str
     kubeconfig: str
     region: str = ""
-    namespaces: list[str] = []
+    namespaces: list[str] = field(default_factory=list)
     is_default: bool = False
     id: str = ""
 
@@ -168,9 +170,7 @@ ENDPOINTS: Final = (
         ),
         201,
     ),
-    Endpoint(
-        "GET", _ONE, Operation("GetCluster", GetCluster, clusters.get_cluster, ClusterShown)
-    ),
+    Endpoint("GET", _ONE, Operation("GetCluster", GetCluster, clusters.get_cluster, ClusterShown)),
     Endpoint(
         "PATCH",
         _ONE,

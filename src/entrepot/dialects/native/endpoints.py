@@ -2,10 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 from urllib.parse import unquote_to_bytes
 
 from entrepot.dialects.operation import Operation
+
+C = TypeVar("C")
+R = TypeVar("R")
+AnyEndpoint: TypeAlias = "Endpoint[Any, Any]"
 
 PREFIX: Final = "/api/v1"
 BODIED: Final = frozenset({"POST", "PUT", "PATCH"})
@@ -13,12 +17,12 @@ BODIED: Final = frozenset({"POST", "PUT", "PATCH"})
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Generic[C, R]):
     """One row of the API. `path`: below the prefix, with `{names}` of the request's fields; `status`: of success, 204 says nothing."""
 
     method: str
     path: str
-    operation: Operation[Any, Any]
+    operation: Operation[C, R]
     status: int = 200
 
     @property
@@ -36,14 +40,14 @@ class Endpoint:
 class _Node:
     literal: dict[str, "_Node"] = field(default_factory=dict)
     named: "_Node | None" = None
-    here: dict[str, Endpoint] = field(default_factory=dict)  # by method
+    here: dict[str, AnyEndpoint] = field(default_factory=dict)  # by method
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """What is at a path. `values`: of its names, in their order."""
 
-    by_method: Mapping[str, Endpoint]
+    by_method: Mapping[str, AnyEndpoint]
     values: tuple[str, ...]
 
     @property
@@ -56,7 +60,7 @@ class Found:
 class Paths:
     """Where each path leads."""
 
-    def __init__(self, endpoints: Iterable[Endpoint]) -> None:
+    def __init__(self, endpoints: Iterable[AnyEndpoint]) -> None:
         """Raises ValueError where two rows have the same method and path."""
         self._root = _Node()
         for endpoint in endpoints:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from entrepot import __version__
-from entrepot.dialects.native.endpoints import BODIED, PREFIX, Endpoint
+from entrepot.dialects.native.endpoints import BODIED, PREFIX, AnyEndpoint
 from entrepot.dialects.native.problems import CONTENT_TYPE, Problem
 from entrepot.dialects.native.shapes import Nothing
 from entrepot.dialects.native.table import TABLE
@@ -58,7 +58,7 @@ def openapi() -> dict[str, Any]:
 
 
 def _operation(
-    endpoint: Endpoint, schema: Mapping[str, Any], answer: Mapping[str, Any]
+    endpoint: AnyEndpoint, schema: Mapping[str, Any], answer: Mapping[str, Any]
 ) -> dict[str, Any]:
     properties: Mapping[str, Any] = schema["properties"]
     required = frozenset(schema.get("required", ()))
@@ -94,7 +94,7 @@ def _operation(
     return said
 
 
-def _success(endpoint: Endpoint, answer: Mapping[str, Any]) -> dict[str, Any]:
+def _success(endpoint: AnyEndpoint, answer: Mapping[str, Any]) -> dict[str, Any]:
     if endpoint.status == 204:
         return {"description": "Done"}
     return {"description": "Done", "content": {_JSON: {"schema": answer}}}

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from entrepot.dialects.native.endpoints import BODIED, Endpoint
+from entrepot.dialects.native.endpoints import BODIED, AnyEndpoint
 from entrepot.dialects.native.problems import MALFORMED, MEDIA_TYPE, Refusal
 from entrepot.http.messages import BadQuery, parse_query
 
@@ -17,7 +17,7 @@ _MAX_SHOWN: Final = 300  # characters of what is told back
 
 
 def read(
-    endpoint: Endpoint, values: tuple[str, ...], query: bytes, *, body: bytes, content_type: str
+    endpoint: AnyEndpoint, values: tuple[str, ...], query: bytes, *, body: bytes, content_type: str
 ) -> Any:
     """The row's request struct. Raises Refusal."""
     named = dict(zip(endpoint.names, values, strict=True))

@@ -23,7 +23,7 @@ from entrepot.dialects.native import (
     tokens,
     users,
 )
-from entrepot.dialects.native.endpoints import Endpoint, Paths
+from entrepot.dialects.native.endpoints import AnyEndpoint, Paths
 
 GROUPS: Final = (
     tenants,
@@ -45,5 +45,5 @@ GROUPS: Final = (
     quotas,
     audit,
 )
-TABLE: Final[tuple[Endpoint, ...]] = tuple(chain.from_iterable(one.ENDPOINTS for one in GROUPS))
+TABLE: Final[tuple[AnyEndpoint, ...]] = tuple(chain.from_iterable(one.ENDPOINTS for one in GROUPS))
 PATHS: Final = Paths(TABLE)

@@ -15,7 +15,7 @@ from entrepot.capabilities.instances.instances import NamedInstance, find_instan
 from entrepot.capabilities.instances.requested import find_requested
 from entrepot.capabilities.operations.auditing import AuditLog
 from entrepot.dialects.native import parameters, problems
-from entrepot.dialects.native.endpoints import PREFIX, Endpoint
+from entrepot.dialects.native.endpoints import PREFIX, AnyEndpoint
 from entrepot.dialects.native.openapi import document
 from entrepot.dialects.native.problems import Refusal
 from entrepot.dialects.native.shapes import OWN
@@ -134,7 +134,7 @@ class Native:
         request.received += len(body)
         return body
 
-    async def _perform(self, caller: LoggedIn, endpoint: Endpoint, asked: Any) -> Response:
+    async def _perform(self, caller: LoggedIn, endpoint: AnyEndpoint, asked: Any) -> Response:
         where = await self._asked(caller, asked)
         operation = endpoint.operation
         result = await operation.use_case(self._ctx, caller, asked.to_command(where))
@@ -165,7 +165,7 @@ class Native:
         )
 
 
-def _endpoint(request: Request) -> tuple[Endpoint, tuple[str, ...]]:
+def _endpoint(request: Request) -> tuple[AnyEndpoint, tuple[str, ...]]:
     found = PATHS.find(request.path)
     if found is None:
         raise Refusal(problems.PATH_UNKNOWN, f"see {OPENAPI.decode()} for what is served")
@@ -177,7 +177,7 @@ def _endpoint(request: Request) -> tuple[Endpoint, tuple[str, ...]]:
     return endpoint, found.values
 
 
-def _action(endpoint: Endpoint) -> str:
+def _action(endpoint: AnyEndpoint) -> str:
     """What audit and policies call it."""
     return f"entrepot:{endpoint.operation.name}"
 

@@ -5,10 +5,14 @@ The raw path is split at `/` before anything is decoded. A repository's name has
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 from urllib.parse import unquote_to_bytes
 
 from entrepot.dialects.operation import Operation
+
+C = TypeVar("C")
+R = TypeVar("R")
+AnyEndpoint: TypeAlias = "Endpoint[Any, Any]"
 
 REPOSITORY: Final = "{repository}"
 ORGANIZATION: Final = "{namespace}"
@@ -17,7 +21,7 @@ BODIED: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Generic[C, R]):
     """One row of the API.
 
     `path`: with `{names}` of the request's fields. `status`: of success; 204 has no body. `action`: what identity policies call it.
@@ -27,7 +31,7 @@ class Endpoint:
 
     method: str
     path: str
-    operation: Operation[Any, Any]
+    operation: Operation[C, R]
     action: str
     status: int = 200
     array: str = ""
@@ -51,21 +55,21 @@ class _Node:
     literal: dict[str, "_Node"] = field(default_factory=dict)
     named: "_Node | None" = None
     name: str = ""
-    here: dict[str, Endpoint] = field(default_factory=dict)  # by method
+    here: dict[str, AnyEndpoint] = field(default_factory=dict)  # by method
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """What is at a path. `values`: of its names, in their order."""
 
-    by_method: Mapping[str, Endpoint]
+    by_method: Mapping[str, AnyEndpoint]
     values: tuple[str, ...]
 
 
 class Paths:
     """Where each path leads. A word of the API goes before a name."""
 
-    def __init__(self, endpoints: Iterable[Endpoint]) -> None:
+    def __init__(self, endpoints: Iterable[AnyEndpoint]) -> None:
         """Raises ValueError where two rows have the same method and path, or call the same place by two names."""
         self._root = _Node()
         for endpoint in endpoints:

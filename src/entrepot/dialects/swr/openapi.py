@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from entrepot import __version__
-from entrepot.dialects.swr.endpoints import Endpoint
+from entrepot.dialects.swr.endpoints import AnyEndpoint
 from entrepot.dialects.swr.errors import Everywhere
 from entrepot.dialects.swr.shapes import Answers, Nothing
 from entrepot.dialects.swr.table import TABLE
@@ -56,7 +56,7 @@ def openapi() -> dict[str, Any]:
     }
 
 
-def _operation(endpoint: Endpoint, components: Mapping[str, Any]) -> dict[str, Any]:
+def _operation(endpoint: AnyEndpoint, components: Mapping[str, Any]) -> dict[str, Any]:
     request = components[endpoint.operation.request.__name__]
     properties: Mapping[str, Any] = request.get("properties", {})
     required = frozenset(request.get("required", ()))
@@ -88,7 +88,7 @@ def _operation(endpoint: Endpoint, components: Mapping[str, Any]) -> dict[str, A
     return said
 
 
-def _in_body(endpoint: Endpoint, properties: Mapping[str, Any]) -> dict[str, Any]:
+def _in_body(endpoint: AnyEndpoint, properties: Mapping[str, Any]) -> dict[str, Any]:
     """A method with a body takes all from it that the path does not say."""
     if endpoint.method not in BODIED or endpoint.in_query:
         return {}
@@ -96,7 +96,7 @@ def _in_body(endpoint: Endpoint, properties: Mapping[str, Any]) -> dict[str, Any
 
 
 def _body(
-    endpoint: Endpoint, properties: Mapping[str, Any], required: frozenset[str]
+    endpoint: AnyEndpoint, properties: Mapping[str, Any], required: frozenset[str]
 ) -> Mapping[str, Any]:
     if endpoint.array:
         whole: Mapping[str, Any] = properties[endpoint.array]
@@ -105,7 +105,7 @@ def _body(
     return {"type": "object", "properties": properties, "required": needed}
 
 
-def _success(endpoint: Endpoint, components: Mapping[str, Any]) -> dict[str, Any]:
+def _success(endpoint: AnyEndpoint, components: Mapping[str, Any]) -> dict[str, Any]:
     if endpoint.status == 204:
         return {"description": "Done"}
     response = endpoint.operation.response

@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from entrepot.dialects.swr import filters
-from entrepot.dialects.swr.endpoints import BODIED, Endpoint
+from entrepot.dialects.swr.endpoints import BODIED, AnyEndpoint
 from entrepot.dialects.swr.refusal import Refusal
 
 MAX_PARAMETERS: Final = 100
@@ -25,7 +25,7 @@ _WHERE: Final = re.compile(r" - at `\$\.([A-Za-z_]+)")
 _REQUIRED: Final = re.compile(r"Object missing required field `([^`]+)`")
 
 
-def read(endpoint: Endpoint, values: tuple[str, ...], query: bytes, body: bytes) -> Any:
+def read(endpoint: AnyEndpoint, values: tuple[str, ...], query: bytes, body: bytes) -> Any:
     """The row's request struct. Raises Refusal."""
     named = dict(zip(endpoint.names, values, strict=True))
     asked = _query(endpoint, query)
@@ -40,7 +40,7 @@ def read(endpoint: Endpoint, values: tuple[str, ...], query: bytes, body: bytes)
         raise _refusal(endpoint, str(error), is_body=is_body) from error
 
 
-def _refusal(endpoint: Endpoint, said: str, *, is_body: bool) -> Refusal:
+def _refusal(endpoint: AnyEndpoint, said: str, *, is_body: bool) -> Refusal:
     told = said[:_MAX_SHOWN]
     where = _WHERE.search(said)
     if where and (own := endpoint.wrong.get(where[1])):
@@ -56,7 +56,7 @@ def _refusal(endpoint: Endpoint, said: str, *, is_body: bool) -> Refusal:
 # -- query ------------------------------------------------------------------------------------------------------------
 
 
-def _query(endpoint: Endpoint, query: bytes) -> dict[str, str]:
+def _query(endpoint: AnyEndpoint, query: bytes) -> dict[str, str]:
     """Empty values count as absent. What `filter` can say counts only there, if there is one."""
     given = _pairs(query)
     combined = given.pop("filter", None)
@@ -88,7 +88,7 @@ def _pairs(query: bytes) -> dict[str, str]:
 # -- body -------------------------------------------------------------------------------------------------------------
 
 
-def _body(endpoint: Endpoint, body: bytes) -> dict[str, Any]:
+def _body(endpoint: AnyEndpoint, body: bytes) -> dict[str, Any]:
     decoded = _decoded(body)
     if endpoint.array:
         if not isinstance(decoded, list):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from entrepot.dialects.swr.endpoints import Endpoint
+from entrepot.dialects.swr.endpoints import AnyEndpoint
 from entrepot.dialects.swr.errors import CODES
 from entrepot.dialects.swr.openapi import PATH, openapi
 from entrepot.dialects.swr.refusal import PREFIX
@@ -60,7 +60,7 @@ def _groups(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _operation(
-    endpoint: Endpoint, said: Mapping[str, Any], document: Mapping[str, Any]
+    endpoint: AnyEndpoint, said: Mapping[str, Any], document: Mapping[str, Any]
 ) -> Iterator[str]:
     yield from (f"### {endpoint.operation.name}", "")
     yield from (f"`{endpoint.method} {endpoint.path}`", "", said["summary"], "")
@@ -105,15 +105,10 @@ def _type(shape: Mapping[str, Any], document: Mapping[str, Any]) -> str:
         return " or ".join(_type(one, document) for one in shape["anyOf"])
     if "enum" in shape:
         return " or ".join(f"`{value}`" for value in sorted(shape["enum"], key=str))
-    match shape.get("type"):
-        case "array":
-            return f"list of {_type(shape.get('items', {}), document)}"
-        case "object":
-            return _object(shape, document)
-        case None:
-            return "anything"
-        case kind:
-            return str(kind)
+    kind = shape.get("type", "anything")
+    if kind == "array":
+        return f"list of {_type(shape.get('items', {}), document)}"
+    return _object(shape, document) if kind == "object" else str(kind)
 
 
 def _object(shape: Mapping[str, Any], document: Mapping[str, Any]) -> str:

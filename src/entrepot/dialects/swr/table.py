@@ -17,7 +17,7 @@ from entrepot.dialects.swr import (
     triggers,
     v3,
 )
-from entrepot.dialects.swr.endpoints import Endpoint, Paths
+from entrepot.dialects.swr.endpoints import AnyEndpoint, Paths
 
 GROUPS: Final = (
     organizations,
@@ -33,5 +33,5 @@ GROUPS: Final = (
     overview,
     v3,
 )
-TABLE: Final[tuple[Endpoint, ...]] = tuple(chain.from_iterable(one.ENDPOINTS for one in GROUPS))
+TABLE: Final[tuple[AnyEndpoint, ...]] = tuple(chain.from_iterable(one.ENDPOINTS for one in GROUPS))
 PATHS: Final = Paths(TABLE)

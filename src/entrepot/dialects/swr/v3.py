@@ -7,6 +7,8 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta
 
+from entrepot.capabilities.access import shares
+from entrepot.capabilities.access.shares import BrowseShared, SharedSummary
 from entrepot.capabilities.content import summarizing, tag_listing
 from entrepot.capabilities.content.browsing import BrowseRepositories, Rows
 from entrepot.capabilities.content.tag_listing import ListTagRows, TagsOf
@@ -102,6 +104,44 @@ class RepositoryPage(Answers, frozen=True, kw_only=True):
         return cls(repos=rows, nextMarker=end if end < result.total else 0)
 
 
+class ListSharedRepoDetails(Asks, frozen=True, kw_only=True):
+    """List own repositories that are shared (`shared_by` is `self`), or those of others that are shared with this account."""
+
+    shared_by: Literal["self", "thirdparty"]
+    namespace: Text = ""
+    name: Text = ""
+    limit: Limit = _PAGE
+    marker: Marker = 0
+    status: bool | None = None
+
+    def to_command(self, asked: Asked) -> BrowseShared:
+        """The page behind the marker."""
+        return BrowseShared(
+            asked.instance.id,
+            is_own=self.shared_by == "self",
+            namespace=self.namespace,
+            name=self.name,
+            is_valid=self.status,
+            sort="updated_at",
+            descending=True,
+            window=Slice(self.marker, self.limit),
+        )
+
+
+class SharedPage(Answers, frozen=True, kw_only=True):
+    """A page of them. `status`: whether the share is valid."""
+
+    repos: list[RepositoryRow]
+    nextMarker: int  # noqa: N815
+
+    @classmethod
+    def of(cls, result: Rows[SharedSummary], _asked: Asked) -> "SharedPage":
+        """As they are."""
+        rows = [RepositoryRow.of(one.summary, is_valid=one.is_valid) for one in result.rows]
+        end = result.offset + len(rows)
+        return cls(repos=rows, nextMarker=end if end < result.total else 0)
+
+
 class ListRepositoryTag(OfRepository, frozen=True, kw_only=True):
     """List its tags, the last pushed first."""
 
@@ -158,6 +198,18 @@ ENDPOINTS: Final = (
             is_documented=False,
         ),
         "swr:repo:listRepos",
+    ),
+    Endpoint(
+        "GET",
+        "/v3/manage/shared-repositories",
+        Operation(
+            "ListSharedRepoDetails",
+            ListSharedRepoDetails,
+            shares.browse_shared,
+            SharedPage,
+            is_documented=False,
+        ),
+        "swr:repo:listSharedRepos",
     ),
     Endpoint(
         "GET",

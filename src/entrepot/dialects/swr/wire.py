@@ -18,7 +18,7 @@ from entrepot.capabilities.operations.auditing import AuditLog
 from entrepot.dialects.operation import Addresses, Asked
 from entrepot.dialects.sign_in import SignedIn, SignIn
 from entrepot.dialects.swr import errors, parameters
-from entrepot.dialects.swr.endpoints import Endpoint, Paths
+from entrepot.dialects.swr.endpoints import AnyEndpoint, Paths
 from entrepot.dialects.swr.openapi import PATH as OPENAPI
 from entrepot.dialects.swr.openapi import document
 from entrepot.dialects.swr.refusal import UNSIGNED, Refusal
@@ -155,7 +155,7 @@ class Swr:
     async def _failed(
         self,
         request: Request,
-        endpoint: Endpoint,
+        endpoint: AnyEndpoint,
         error: RegistryError,
         *,
         asked: Any,
@@ -180,12 +180,12 @@ class Swr:
         return _refusal(error, endpoint, asked)
 
 
-def _refusal(error: RegistryError, endpoint: Endpoint, asked: Any) -> Refusal:
+def _refusal(error: RegistryError, endpoint: AnyEndpoint, asked: Any) -> Refusal:
     codes = endpoint.operation.codes
     return errors.refusal_of(error, codes, names_repository=isinstance(asked, OfRepository))
 
 
-def _endpoint(paths: Paths, request: Request) -> tuple[Endpoint, tuple[str, ...]]:
+def _endpoint(paths: Paths, request: Request) -> tuple[AnyEndpoint, tuple[str, ...]]:
     found = paths.find(request.path)
     if found is None:
         raise Refusal(errors.PATH_UNKNOWN, "nothing is served at this path")
@@ -196,7 +196,7 @@ def _endpoint(paths: Paths, request: Request) -> tuple[Endpoint, tuple[str, ...]
     return endpoint, found.values
 
 
-def _told(endpoint: Endpoint, answer: Any) -> Response:
+def _told(endpoint: AnyEndpoint, answer: Any) -> Response:
     headers = answer.headers()
     if endpoint.status == 204:
         return Response(204, [*_HEADERS[1:], *headers])
