@@ -58,13 +58,13 @@ def cluster() -> None:
 @click.pass_obj
 def create(
     source: Source,
+    *,
     name: str,
     kubeconfig: Path,
     registry: str,
     namespaces: Sequence[str],
     region: str,
     public_id: str,
-    *,
     is_default: bool,
     tenant_name: str,
     as_json: bool,
@@ -131,12 +131,12 @@ def show(source: Source, which: str, tenant_name: str, *, as_json: bool) -> None
 @click.pass_obj
 def modify(
     source: Source,
+    *,
     which: str,
     name: str | None,
     kubeconfig: Path | None,
     registry: str | None,
     namespaces: Sequence[str],
-    *,
     all_namespaces: bool,
     is_default: bool | None,
     tenant_name: str,
