@@ -126,7 +126,6 @@ class RepositorySummary:
     tags: tuple[str, ...] = ()
 
 
-
 @dataclass(frozen=True, slots=True)
 class TagRow:
     """A present tag with the document it means.

@@ -101,9 +101,7 @@ def repositories_seen(
         is_public=command.is_public,
     )
     if listing.is_exact:
-        return Rows(
-            *browsing.repositories_page(conn, asked, command.window), command.window.offset
-        )
+        return Rows(*browsing.repositories_page(conn, asked, command.window), command.window.offset)
     everything, _ = browsing.repositories_page(conn, asked, Slice())
     seen = [one for one in everything if listing.admits(one.repository)]
     first = command.window.offset
