@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from entrepot.capabilities.access.evaluator import NO_RULE
 from entrepot.capabilities.access.rights import of_namespace, of_repository
 from entrepot.capabilities.context import Context
 from entrepot.metadata import namespaces
 from entrepot.metadata.database import Connection
-from entrepot.model.access import Caller, Fact, Permission, Resource
+from entrepot.model.access import Caller, Fact, Level, Permission, Resource
 from entrepot.model.content import Repository
 from entrepot.model.errors import Forbidden, NamespaceUnknown, RegistryError, RepositoryUnknown
 from entrepot.model.ids import InstanceId, TenantId
@@ -56,20 +57,43 @@ def permitted(
     conn: Connection,
     caller: Caller,
     target: Target,
-    *any_of: Permission,
+    permission: Permission,
+    *,
     about: Mapping[Fact, str] | None = None,
 ) -> Found:
-    """What the target names, where the caller has one of these permissions. `about`: what else the request says.
+    """What the target names, where the caller has the permission. `about`: what else the request says.
 
-    Raises Denied (for the last of them), NamespaceUnknown, RepositoryUnknown.
+    Raises Denied, NamespaceUnknown, RepositoryUnknown.
     """
     found, resource, absent = _look(conn, caller, target)
     resource = replace(resource, about=about) if about else resource
-    if not any(ctx.access.allowed(conn, caller, one, resource) for one in any_of[:-1]):
-        ctx.access.require(conn, caller, any_of[-1], resource)
+    ctx.access.require(conn, caller, permission, resource)
     if found is None:
         raise absent
     return found
+
+
+def grantable(ctx: Context, conn: Connection, caller: Caller, target: Target) -> Found:
+    """Where the caller may give others rights: what they manage, and repositories of a namespace that they were granted to edit, unless
+    something denies it. A policy that lets them push or make repositories is no such grant.
+
+    Raises Denied, NamespaceUnknown, RepositoryUnknown.
+    """
+    found, resource, absent = _look(conn, caller, target)
+    if target.path is None or not _edits_around(ctx, conn, caller, resource):
+        return managed(ctx, conn, caller, target)
+    if found is None:
+        raise absent
+    return found
+
+
+def _edits_around(ctx: Context, conn: Connection, caller: Caller, resource: Resource) -> bool:
+    """Whether the caller's only lack is a rule by which they manage it, and they have a grant of edit on its namespace."""
+    decision = ctx.access.judge.decide(conn, caller, Permission.REPOSITORY_MANAGE, resource)
+    if decision.reason != NO_RULE or resource.namespace is None:
+        return False
+    granted = ctx.access.judge.rights(conn, caller, resource).namespace_grants
+    return granted.get(resource.namespace, Level.NONE) >= Level.EDIT
 
 
 def require_own(caller: Caller, found: Found, permission: Permission) -> None:

@@ -15,6 +15,9 @@ from entrepot.model.access import Naming, Permission, Resource
 
 _ANY: Final = "*:*"  # the word of what no single action stands for: only a statement about everything names it
 _UNKNOWN: Final = "?"  # in no pattern but as `*`
+_RIGHTS: Final = (
+    f"{PREFIX}?"  # giving others rights, for which the vendor has no action: only `tcr:*` names it
+)
 
 # Actions on `repository/…`; the vendor asks for the others on `instance/…`, also where they are about one namespace.
 _ON_REPOSITORY: Final = frozenset(
@@ -56,7 +59,7 @@ _ACTIONS: Final[Mapping[Permission, tuple[str, ...]]] = MappingProxyType(
         Permission.DELETE: _words("DeleteImage DeleteRepositoryTags"),
         Permission.REPOSITORY_CREATE: _words("CreateRepository"),
         Permission.REPOSITORY_EDIT: _words("ModifyRepository DeleteRepository"),
-        Permission.REPOSITORY_MANAGE: _words("ModifyRepository DeleteRepository"),
+        Permission.REPOSITORY_MANAGE: (*_words("ModifyRepository DeleteRepository"), _RIGHTS),
         Permission.CHART_PULL: _words("DescribeHelmCharts"),
         Permission.CHART_PUSH: _words("CreateHelmChart"),
         Permission.CATALOG: _words("DescribeRepositories"),
@@ -67,7 +70,7 @@ _ACTIONS: Final[Mapping[Permission, tuple[str, ...]]] = MappingProxyType(
         ),
         Permission.NAMESPACE_CREATE: _words("CreateNamespace"),
         Permission.NAMESPACE_READ: _words("DescribeNamespaces"),
-        Permission.NAMESPACE_MANAGE: _words("ModifyNamespace DeleteNamespace"),
+        Permission.NAMESPACE_MANAGE: (*_words("ModifyNamespace DeleteNamespace"), _RIGHTS),
         Permission.ACCOUNT_MANAGE: _words(
             "CreateInstanceToken ModifyInstanceToken DeleteInstanceToken CreateServiceAccount ModifyServiceAccount "
             "ModifyServiceAccountPassword DeleteServiceAccount"

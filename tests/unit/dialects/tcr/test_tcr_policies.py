@@ -179,9 +179,20 @@ def test_a_permission_that_stands_for_several_actions_needs_them_all_and_falls_w
     one, both = "tcr:ModifyRepository", ["tcr:ModifyRepository", "tcr:DeleteRepository"]
     administrator = rights(cam("deny", action=one), role=Role.ADMINISTRATOR)
 
-    assert not may(rights(cam(action=one)), P.REPOSITORY_MANAGE, REPO)
-    assert may(rights(cam(action=both)), P.REPOSITORY_MANAGE, REPO)
-    assert not may(administrator, P.REPOSITORY_MANAGE, REPO)
+    assert not may(rights(cam(action=one)), P.REPOSITORY_EDIT, REPO)
+    assert may(rights(cam(action=both)), P.REPOSITORY_EDIT, REPO)
+    assert not may(administrator, P.REPOSITORY_EDIT, REPO)
+
+
+def test_no_action_but_all_of_them_gives_the_right_to_give_rights():
+    named = rights(cam(action=sorted(KNOWN_ACTIONS)))
+    for permission, on in ((P.REPOSITORY_MANAGE, REPO), (P.NAMESPACE_MANAGE, SPACE)):
+        assert not may(named, permission, on)
+        assert may(rights(cam(action="tcr:*")), permission, on)
+        assert not may(rights(cam("deny", action="tcr:*"), role=Role.OWNER), permission, on)
+        for action in ("tcr:Modify*", "tcr:Delete*"):
+            denied = rights(cam("deny", action=action), role=Role.OWNER)
+            assert not may(denied, permission, on)
 
 
 def test_identities_are_given_and_taken_by_statements_about_everything_only():
@@ -203,7 +214,7 @@ def test_every_permission_has_a_word_and_every_word_is_an_action():
     words = {word for words in TCR.actions.values() for word in words}
 
     assert set(TCR.actions) == set(Permission)
-    assert words - {"*:*"} <= KNOWN_ACTIONS
+    assert words - {"*:*", "tcr:?"} <= KNOWN_ACTIONS
 
 
 def test_a_denial_beats_the_administrator_and_every_allowance():

@@ -1,7 +1,7 @@
 """Grants of several users at once, by their public ids: all of them, or none.
 
-On a namespace whoever manages it gives them; on a repository whoever may edit the namespace or manages the repository, but not for
-themselves.
+On a namespace whoever manages it gives them; on a repository whoever was granted to edit the namespace or manages the repository, but
+not for themselves.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from typing import Final
 
 from entrepot.capabilities.access.evaluator import level_on
 from entrepot.capabilities.access.identities.standing import rights_changed
-from entrepot.capabilities.access.targets import Found, Target, permitted, require_own
+from entrepot.capabilities.access.targets import Found, Target, grantable, permitted, require_own
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.operations.trail import change, note
 from entrepot.metadata import identities, namespaces, policies
@@ -98,7 +98,7 @@ async def revoke_grants(ctx: Context, caller: Caller, command: RevokeGrants) -> 
     _check_number(command.users)
 
     def write(conn: Connection) -> None:
-        found = _granted_on(ctx, conn, caller, command.target)
+        found = grantable(ctx, conn, caller, command.target)
         tenant = found.namespace.tenant
         wanted = dict.fromkeys(command.users)
         known = (identities.find_user_by_public_id(conn, tenant, one) for one in wanted)
@@ -153,7 +153,7 @@ async def _write(
         raise LevelInvalid(0)
 
     def write(conn: Connection) -> None:
-        found = _granted_on(ctx, conn, caller, command.target)
+        found = grantable(ctx, conn, caller, command.target)
         seen: set[str] = set()
         for one in command.users:
             user = _user(conn, found, one)
@@ -167,14 +167,6 @@ async def _write(
         rights_changed(ctx, conn, found.namespace.tenant)
 
     await change(ctx, caller, action, write)
-
-
-def _granted_on(ctx: Context, conn: Connection, caller: Caller, target: Target) -> Found:
-    """Where the caller may give grants."""
-    if target.path is None:
-        return permitted(ctx, conn, caller, target, P.NAMESPACE_MANAGE)
-    # Who may edit the namespace may make repositories in it.
-    return permitted(ctx, conn, caller, target, P.REPOSITORY_CREATE, P.REPOSITORY_MANAGE)
 
 
 def _check_number(users: Sequence[object]) -> None:
