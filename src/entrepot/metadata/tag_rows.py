@@ -1,5 +1,9 @@
-"""Pages of a repository's present tags with all that is known of each: as SWR lists them, by time or by name."""
+"""Pages of a repository's present tags with all that is known of each: as SWR lists them, by time or by name.
 
+Many tags may mean one document of megabytes: a page ends where its documents together would be too much, and each is read once.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,20 +17,24 @@ from entrepot.model.content import TagRow
 from entrepot.model.ids import Micros, RepositoryId
 
 SORTS: Final = ("pushed_at", "name")
+MAX_PAYLOADS: Final = 8 * 1024 * 1024
+"""Bytes of the documents of a page together, counted for each row; the first row comes whatever it has."""
+_CHUNK: Final = 400
 
 
 @dataclass(frozen=True, slots=True)
 class TagOrder:
-    """Tags of a repository. `name`: only this one."""
+    """Tags of a repository. `name`: only this one; `with_payload`: with their documents, else those are empty."""
 
     repository: RepositoryId
     name: str = ""
     sort: str = "pushed_at"
     descending: bool = True
+    with_payload: bool = True
 
 
 def tag_rows(conn: Connection, asked: TagOrder, window: Slice) -> tuple[list[TagRow], int]:
-    """The page, and how many there are in all."""
+    """The page, shorter than the window where its documents are large, and how many rows there are in all."""
     present = [tags.c.repository_id == asked.repository, tags.c.valid_until.is_(None)]
     if asked.name:
         present.append(tags.c.name == asked.name)
@@ -38,38 +46,59 @@ def tag_rows(conn: Connection, asked: TagOrder, window: Slice) -> tuple[list[Tag
         total = len(found) if window.offset == 0 else 1
     else:
         total = counters.value(conn, "repository", asked.repository, "tags")
-    return _rows(conn, found), total
+    return _rows(conn, found, with_payload=asked.with_payload), total
 
 
-def _rows(conn: Connection, ids: list[int]) -> list[TagRow]:
-    config = (
-        sa.select(manifest_references.c.digest)
-        .where(
-            manifest_references.c.manifest_id == manifests.c.id,
-            manifest_references.c.role == "config",
+def _rows(conn: Connection, ids: Sequence[int], *, with_payload: bool) -> list[TagRow]:
+    """In the order of the ids, as many as the documents leave room for."""
+    rows: list[Any] = []
+    room = MAX_PAYLOADS
+    for start in range(0, len(ids), _CHUNK):
+        chunk = ids[start : start + _CHUNK]
+        found = {row.id: row for row in conn.execute(_TAGS.where(tags.c.id.in_(chunk)))}
+        for row in (found[number] for number in chunk if number in found):
+            room -= row.payload_size if with_payload else 0
+            if room < 0 and rows:
+                return _with_payloads(conn, rows)
+            rows.append(row)
+    return _with_payloads(conn, rows) if with_payload else [_row(row, b"") for row in rows]
+
+
+def _with_payloads(conn: Connection, rows: Sequence[Any]) -> list[TagRow]:
+    wanted = list({row.manifest_id for row in rows})
+    payloads: dict[int, bytes] = {}
+    for start in range(0, len(wanted), _CHUNK):
+        query = sa.select(manifests.c.id, manifests.c.payload).where(
+            manifests.c.id.in_(wanted[start : start + _CHUNK])
         )
-        .limit(1)
-        .scalar_subquery()
+        payloads.update((row.id, bytes(row.payload)) for row in conn.execute(query))
+    return [_row(row, payloads[row.manifest_id]) for row in rows]
+
+
+_CONFIG: Final = (
+    sa.select(manifest_references.c.digest)
+    .where(
+        manifest_references.c.manifest_id == manifests.c.id,
+        manifest_references.c.role == "config",
     )
-    query = sa.select(
-        tags.c.id,
-        tags.c.name,
-        tags.c.valid_from,
-        tags.c.pushed_at,
-        manifests.c.digest,
-        manifests.c.media_type,
-        manifests.c.layers_size,
-        manifests.c.payload,
-        config.label("config"),
-    ).join(manifests, manifests.c.id == tags.c.manifest_id)
-    found: dict[int, TagRow] = {}
-    for start in range(0, len(ids), 400):
-        rows = conn.execute(query.where(tags.c.id.in_(ids[start : start + 400])))
-        found.update((row.id, _row(row)) for row in rows)
-    return [found[number] for number in ids if number in found]
+    .limit(1)
+    .scalar_subquery()
+)
+_TAGS: Final = sa.select(
+    tags.c.id,
+    tags.c.name,
+    tags.c.manifest_id,
+    tags.c.valid_from,
+    tags.c.pushed_at,
+    manifests.c.digest,
+    manifests.c.media_type,
+    manifests.c.layers_size,
+    manifests.c.size.label("payload_size"),
+    _CONFIG.label("config"),
+).join(manifests, manifests.c.id == tags.c.manifest_id)
 
 
-def _row(row: Any) -> TagRow:
+def _row(row: Any, payload: bytes) -> TagRow:
     return TagRow(
         id=row.id,
         name=row.name,
@@ -77,7 +106,7 @@ def _row(row: Any) -> TagRow:
         media_type=row.media_type,
         size=int(row.layers_size),
         config_digest=row.config or "",
-        payload=bytes(row.payload),
+        payload=payload,
         set_at=Micros(row.valid_from),
         pushed_at=Micros(row.pushed_at),
     )

@@ -58,6 +58,14 @@ def push_index(port: int, name: str, tag: str, basic: str, children: list[Pushed
     return digest_of(payload)
 
 
+def push_large(port: int, name: str, tag: str, basic: str, *, size: int) -> None:
+    """An index of nothing whose document has that many bytes."""
+    document = {"schemaVersion": 2, "mediaType": INDEX, "manifests": []}
+    payload = json.dumps({**document, "annotations": {"a": ""}}).encode()
+    filled = payload.replace(b'"a": ""', b'"a": "%s"' % (b"x" * (size - len(payload))))
+    put_manifest(port, name, tag, basic, filled, INDEX)
+
+
 def put_manifest(
     port: int, name: str, tag: str, basic: str, payload: bytes, media_type: str
 ) -> None:

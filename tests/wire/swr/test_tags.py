@@ -10,7 +10,7 @@ from huaweicloudsdkswr.v2 import (
     ShowRepoTagRequest,
 )
 from office import Office
-from swr_docker import pull, push_index
+from swr_docker import pull, push_index, push_large
 
 
 def tags(office: Office, organization: str, repository: str, **query: str) -> list[str]:
@@ -91,3 +91,21 @@ def test_an_image_gets_another_tag(office: Office):
     digests = {row["Tag"]: row["digest"] for row in office.owner.ask("GET", path)}
     assert digests == dict.fromkeys(("v1", "v2", "stable"), one.digest)
     assert two.digest != one.digest
+
+
+def test_large_manifests_make_a_page_shorter_and_are_had_one_by_one(office: Office):
+    organization, repository = office.repository()
+    name, size = f"{organization}/{repository}", 3 * 1024 * 1024
+    names = [f"v{number}" for number in range(5)]
+    for tag in names:  # one document with five names
+        push_large(office.registry.port, name, tag, office.owner.basic, size=size)
+    path = f"/v2/manage/namespaces/{organization}/repos/{repository}/tags"
+    seen: list[str] = []
+    for offset, rows in ((0, 2), (2, 2), (4, 1)):
+        query = {"limit": "1000", "offset": str(offset), "order_column": "tag", "order_type": "asc"}
+        answer = office.owner.send("GET", path, None, query)
+        assert answer.headers["content-range"] == f"{offset}-{rows}/5"
+        assert {len(row["manifest"]) for row in answer.json} == {size}
+        seen += [row["Tag"] for row in answer.json]
+    assert seen == names
+    assert office.owner.send("GET", path).headers["content-range"] == "0-2/5"

@@ -46,6 +46,18 @@ def test_tags_by_marker_come_once_each(office: Office):
     assert seen == ["a", "b", "c"]
 
 
+def test_manifests_come_with_tags_where_they_are_asked_for(office: Office):
+    organization, repository = office.repository()
+    pushed = office.push(f"{organization}/{repository}", "v1")
+    sdk = office.owner.sdk()
+    for asked, told in ((None, ""), (False, ""), (True, pushed.payload.decode())):
+        request = ListRepositoryTagRequest(
+            namespace=organization, repository=repository, with_manifest=asked
+        )
+        (one,) = sdk.list_repository_tag(request).tags
+        assert (one.manifest, one.digest, one.size) == (told, pushed.digest, pushed.size)
+
+
 def test_an_account_has_numbers(new_office: Callable[[], Office]):
     office = new_office()
     organization, repository = office.repository()

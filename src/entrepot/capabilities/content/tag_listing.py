@@ -13,17 +13,18 @@ from entrepot.model.content import Repository, TagRow
 from entrepot.model.errors import ManifestUnknown
 
 MOST = 10_000
-"""Rows of one answer, whatever is asked: each brings its document."""
+"""Rows of one answer, whatever is asked. Documents end a page earlier (`tag_rows.MAX_PAYLOADS`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListTagRows:
-    """Tags of a repository. `name`: only this one; `sort`: one of `tag_rows.SORTS`."""
+    """Tags of a repository. `name`: only this one; `sort`: one of `tag_rows.SORTS`; `with_payload`: with their documents."""
 
     place: Place
     name: str = ""
     sort: str = "pushed_at"
     descending: bool = True
+    with_payload: bool = True
     window: Slice = field(default_factory=Slice)
 
 
@@ -36,10 +37,14 @@ class TagsOf:
 
 
 async def list_tag_rows(ctx: Context, caller: Caller, command: ListTagRows) -> TagsOf:
-    """A page of at most `MOST`. Raises Denied, RepositoryUnknown, NamespaceUnknown."""
+    """A page of at most `MOST`, shorter where the documents are large. Raises Denied, RepositoryUnknown, NamespaceUnknown."""
     repository = await existing(ctx, caller, Permission.PULL, command.place)
     asked = TagOrder(
-        repository.id, name=command.name, sort=command.sort, descending=command.descending
+        repository.id,
+        name=command.name,
+        sort=command.sort,
+        descending=command.descending,
+        with_payload=command.with_payload,
     )
     window = replace(command.window, limit=min(command.window.limit, MOST))
     rows, total = await ctx.db.read(lambda conn: tag_rows.tag_rows(conn, asked, window))

@@ -143,7 +143,7 @@ class SharedPage(Answers, frozen=True, kw_only=True):
 
 
 class ListRepositoryTag(OfRepository, frozen=True, kw_only=True):
-    """List its tags, the last pushed first."""
+    """List its tags, the last pushed first. `manifest` is empty unless `with_manifest` asks for it; large ones make a page shorter."""
 
     limit: Limit = _PAGE
     marker: Text = ""
@@ -162,6 +162,7 @@ class ListRepositoryTag(OfRepository, frozen=True, kw_only=True):
             name=self.tag,
             sort=sort,
             descending=descending,
+            with_payload=self.with_manifest,
             window=Slice(int(self.marker or 0), self.limit),
         )
 
