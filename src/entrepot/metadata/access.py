@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from entrepot.metadata.among import among
 from entrepot.metadata.schema import (
     access_keys,
     account_permissions,
@@ -251,9 +252,9 @@ def visible(visibility: Visibility) -> sa.ColumnElement[bool]:
     if visibility.tenants:
         choices.append(namespaces.c.tenant_id.in_(sorted(visibility.tenants)))
     if visibility.namespaces:
-        choices.append(repositories.c.namespace_id.in_(sorted(visibility.namespaces)))
+        choices.append(among(repositories.c.namespace_id, visibility.namespaces))
     if visibility.repositories:
-        choices.append(repositories.c.id.in_(sorted(visibility.repositories)))
+        choices.append(among(repositories.c.id, visibility.repositories))
     if visibility.public:
         choices.append(sa.func.coalesce(repositories.c.is_public, namespaces.c.is_public))
     return sa.or_(sa.false(), *choices)

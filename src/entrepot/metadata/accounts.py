@@ -15,6 +15,7 @@ from entrepot.metadata.access import (
     standing_of_account,
     standing_of_user,
 )
+from entrepot.metadata.among import among
 from entrepot.metadata.database import now
 from entrepot.metadata.schema import (
     access_keys,
@@ -263,14 +264,30 @@ def update(conn: Connection, account: AccountId, **values: Any) -> None:
 
 def end_logins(conn: Connection, user: UserId, *, key: str | None = None) -> None:
     """End the user's logins, or only those named after the access key of that id."""
-    query = sa.select(accounts.c.id, accounts.c.username).where(
+    change = sa.update(accounts).where(*_logins_of(user))
+    if (
+        key is not None
+    ):  # `<project>@<key>`; LIKE would not tell upper from lower case on every engine
+        start = sa.func.length(accounts.c.username) - len(key)
+        change = change.where(sa.func.substr(accounts.c.username, start) == f"@{key}")
+    conn.execute(change.values(deleted_at=now(conn)))
+
+
+def end_oldest_logins(conn: Connection, user: UserId, *, keep: int) -> None:
+    """End all of the user's logins but the newest `keep`."""
+    newest = sa.select(accounts.c.id).where(*_logins_of(user)).order_by(accounts.c.id.desc())
+    oldest_kept = conn.execute(newest.offset(keep - 1).limit(1)).scalar()
+    if oldest_kept is not None:
+        older = sa.update(accounts).where(*_logins_of(user), accounts.c.id < oldest_kept)
+        conn.execute(older.values(deleted_at=now(conn)))
+
+
+def _logins_of(user: UserId) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
         accounts.c.user_id == user,
         accounts.c.kind == AccountKind.LOGIN.value,
         accounts.c.deleted_at.is_(None),
     )
-    found = conn.execute(query).all()
-    ended = [r.id for r in found if key is None or r.username.rpartition("@")[2] == key]
-    conn.execute(sa.update(accounts).where(accounts.c.id.in_(ended)).values(deleted_at=now(conn)))
 
 
 def replace_permissions(
@@ -354,7 +371,7 @@ def _permissions(
     query = (
         sa.select(account_permissions)
         .join(namespaces, namespaces.c.id == account_permissions.c.namespace_id)
-        .where(account_permissions.c.account_id.in_(numbers), namespaces.c.deleted_at.is_(None))
+        .where(among(account_permissions.c.account_id, numbers), namespaces.c.deleted_at.is_(None))
         .order_by(account_permissions.c.id)
     )
     result: dict[int, dict[NamespaceId, tuple[Permission, ...]]] = {}

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from entrepot.metadata.access import Visibility, visible
+from entrepot.metadata.among import among
 from entrepot.metadata.database import PageSelect
 from entrepot.metadata.namespaces import repository_of, select_repositories
 from entrepot.metadata.schema import namespaces, repositories
@@ -61,9 +62,7 @@ _NAMED_OF_TENANT = (
     )
     .order_by(namespaces.c.name)
 )
-_GRANTED = sa.select(namespaces.c.id, namespaces.c.name).where(
-    namespaces.c.id.in_(sa.bindparam("numbers", expanding=True)), *_LIVING
-)
+_GRANTED = sa.select(namespaces.c.id, namespaces.c.name).where(*_LIVING)
 _OF_NAMESPACE = PageSelect(
     sa.select(repositories.c.full_name)
     .where(
@@ -87,7 +86,7 @@ def names_page(
         return _filtered(conn, instance, visible(visibility), after=after, limit=limit)
     names = _walked(conn, instance, visibility, after=after, limit=limit)
     if visibility.repositories:
-        granted = repositories.c.id.in_(sorted(visibility.repositories))
+        granted = among(repositories.c.id, visibility.repositories)
         more = _filtered(conn, instance, granted, after=after, limit=limit)
         names = sorted({*names, *more})[:limit]
     return names
@@ -152,7 +151,7 @@ def _key(namespace: Seen) -> str:
 
 
 def _granted(conn: Connection, instance: InstanceId, numbers: Iterable[NamespaceId]) -> list[Seen]:
-    rows = conn.execute(_GRANTED, {"instance": instance, "numbers": sorted(numbers)})
+    rows = conn.execute(_GRANTED.where(among(namespaces.c.id, numbers)), {"instance": instance})
     return sorted(((number, name) for number, name in rows), key=_key)
 
 

@@ -26,6 +26,7 @@ from entrepot.model.ids import Micros
 from entrepot.model.tenancy import Instance
 
 LIFETIME_SECONDS: Final = 86_400
+MOST: Final = 1000  # of a user at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,10 @@ class MadeLogin:
 
 
 async def create_login(ctx: Context, caller: Caller, command: CreateLogin) -> MadeLogin:
-    """Make one that ends after a day, or with the temporary key that asks. Raises Forbidden, InstanceUnknown, ProjectUnknown."""
+    """Make one that ends after a day, or with the temporary key that asks; of more than `MOST` of a user the oldest end.
+
+    Raises Forbidden, InstanceUnknown, ProjectUnknown.
+    """
     secret = secrets.token_hex(32)
 
     def make(conn: Connection) -> MadeLogin:
@@ -66,6 +70,7 @@ async def create_login(ctx: Context, caller: Caller, command: CreateLogin) -> Ma
             expires_at=_end(conn, key),
         )
         accounts.insert(conn, new)
+        accounts.end_oldest_logins(conn, user.user, keep=MOST)
         note(conn, caller, "account.create", f"login {new.username}", tenant=user.tenant)
         return MadeLogin(new.username, secret, new.expires_at or Micros(0))
 
