@@ -99,6 +99,9 @@ def test_public_repositories_of_others_are_shown(office: Office, new_office: Cal
     path = f"{ORGANIZATIONS}/{organization}/repos/{repository}"
     assert stranger.ask("GET", path)["name"] == repository
     assert stranger.send("PATCH", path, {"is_public": False}).code == "4011064"
+    assert stranger.ask("GET", f"{path}/tags") == []
+    assert stranger.send("GET", f"{path}/tags/nothing").code == "4041056"  # as to its owner
+    assert stranger.send("DELETE", f"{path}/tags/nothing").code == "4011064"
 
 
 def test_a_project_that_is_not_the_callers_is_refused(

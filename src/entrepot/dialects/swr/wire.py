@@ -27,7 +27,7 @@ from entrepot.dialects.swr.table import PATHS
 from entrepot.dialects.swr.versions import version_answer
 from entrepot.http.bodies import BodyTooLarge, ClientDisconnected, read_body
 from entrepot.http.messages import Request, Response
-from entrepot.model.errors import Denied, RegistryError, Unavailable, Unknown
+from entrepot.model.errors import Denied, NamespaceUnknown, RegistryError, Unavailable, Unknown
 from entrepot.model.identities import CredentialsMissing, Project
 from entrepot.model.tenancy import Instance
 
@@ -161,7 +161,8 @@ class Swr:
         asked: Any,
         where: Asked,
     ) -> Refusal:
-        """Things of other accounts are said to be so, and what is not there is told to everybody who is known: names are unique."""
+        """Things of other accounts are said to be so, unless the caller may read them; that an organization is missing is told to everybody
+        who is known: names are unique."""
         if isinstance(error, Unavailable):
             _log.warning("unavailable", request_id=request.id, error=str(error))
         if isinstance(error, Denied) and not error.noted:
@@ -175,7 +176,7 @@ class Swr:
             if owner is None:
                 told = f"no organization is called {asked.namespace[:100]!r}"
                 return Refusal(errors.ORGANIZATION_MISSING, told)
-            if owner != where.tenant:
+            if owner != where.tenant and isinstance(error, Denied | NamespaceUnknown):
                 return Refusal(errors.FOREIGN_ACCOUNT, "it belongs to another account")
         return _refusal(error, endpoint, asked)
 
