@@ -1,19 +1,29 @@
 """Counts and sizes that lists show. A change adds a delta row (never one hot row); a job folds deltas into values.
 
 The value is exact at every moment: what is folded plus what is not yet. For use inside `db.write` and `db.read`.
+Deltas and values stay within ±`MOST`: what would pass it stops there, so that no count can stop the others, and is put right by the
+recount once it is less again.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql, sqlite
 
 from entrepot.metadata.schema import counter_deltas, counters
+from entrepot.metadata.sums import of_row, summed
 
 Key = tuple[str, int, str]  # subject kind, subject id, name
+MOST: Final = 1 << 62  # half of what a database counts to: two of them can be added
 _CHUNK = 500  # subjects a statement
+
+
+def bounded(number: int) -> int:
+    """The number, or the bound that it passes."""
+    return max(-MOST, min(number, MOST))
 
 
 def add(conn: Connection, subject_kind: str, subject_id: int, name: str, delta: int) -> None:
@@ -24,7 +34,7 @@ def add(conn: Connection, subject_kind: str, subject_id: int, name: str, delta: 
 def add_many(conn: Connection, deltas: Mapping[Key, int]) -> None:
     """Change many counts. Zeros are left out."""
     rows = [
-        {"subject_kind": kind, "subject_id": key, "name": name, "delta": delta}
+        {"subject_kind": kind, "subject_id": key, "name": name, "delta": bounded(delta)}
         for (kind, key, name), delta in deltas.items()
         if delta
     ]
@@ -46,22 +56,20 @@ def many(
         ids = subject_ids[start : start + _CHUNK]
         for table, amount in (
             (counters, counters.c.value),
-            (counter_deltas, sa.func.sum(counter_deltas.c.delta)),
+            (counter_deltas, counter_deltas.c.delta),
         ):
-            query = sa.select(table.c.subject_id, amount).where(
+            query = sa.select(table.c.subject_id, *summed(amount)).where(
                 table.c.subject_kind == subject_kind,
                 table.c.subject_id.in_(ids),
                 table.c.name == name,
             )
-            if table is counter_deltas:
-                query = query.group_by(table.c.subject_id)
-            for subject_id, number in conn.execute(query):
-                totals[subject_id] += int(number)
-    return totals
+            for row in conn.execute(query.group_by(table.c.subject_id)):
+                totals[row[0]] += of_row(row)
+    return {subject: bounded(number) for subject, number in totals.items()}
 
 
 def of(subject_kind: str, subject: sa.ColumnElement[int], name: str) -> sa.ColumnElement[int]:
-    """The count now of a row's subject, as an expression of its query."""
+    """The count now of a row's subject, as an expression of its query. For counts of rows: sums of sizes may be too large for it."""
     folded = (
         sa.select(counters.c.value)
         .where(
@@ -103,7 +111,7 @@ def fold(conn: Connection, *, limit: int = 5000) -> int:
     for kind, key, name, delta in taken:
         sums[kind, key, name] += delta
     rows = [
-        {"subject_kind": kind, "subject_id": key, "name": name, "value": number}
+        {"subject_kind": kind, "subject_id": key, "name": name, "value": bounded(number)}
         for (kind, key, name), number in sorted(sums.items())
     ]
     if rows:
@@ -116,7 +124,16 @@ def _add_to_values(conn: Connection) -> sa.Insert:
     statement: sqlite.Insert | postgresql.Insert = insert(counters)
     return statement.on_conflict_do_update(
         index_elements=[counters.c.subject_kind, counters.c.subject_id, counters.c.name],
-        set_={"value": counters.c.value + statement.excluded.value},
+        set_={"value": _added(counters.c.value, statement.excluded.value)},
+    )
+
+
+def _added(value: sa.ColumnElement[int], more: sa.ColumnElement[int]) -> sa.ColumnElement[Any]:
+    """The sum of two bounded numbers, bounded: compared so that nothing on the way is too large either."""
+    return sa.case(
+        (sa.and_(more > 0, value > MOST - more), MOST),
+        (sa.and_(more < 0, value < -MOST - more), -MOST),
+        else_=value + more,
     )
 
 

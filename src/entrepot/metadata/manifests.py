@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from entrepot.metadata.database import Database, PageSelect
 from entrepot.metadata.schema import manifest_references, manifests, tags
+from entrepot.metadata.sums import of_row, summed
 from entrepot.metadata.types import NameText
 from entrepot.model.content import ReferrerRow, StoredManifest
 from entrepot.model.ids import ManifestId, Micros, RepositoryId
@@ -15,7 +16,9 @@ from entrepot.oci.digest import Digest
 from entrepot.oci.manifest import Manifest
 
 _BATCH = 400
-_MOST: Final = (1 << 63) - 1  # that a database counts to
+MOST_SIZE: Final = (
+    1 << 42
+)  # bytes that an image counts for: what is stated is anybody's to say, and tags add it up
 
 
 def find(conn: Connection, repository: RepositoryId, digest: str) -> StoredManifest | None:
@@ -86,7 +89,7 @@ def insert(
             subject_digest=None if subject is None else str(subject.digest),
             annotations=manifest.annotations,
             size=len(payload),
-            layers_size=min(_layers_size(conn, repository, manifest), _MOST),
+            layers_size=min(_layers_size(conn, repository, manifest), MOST_SIZE),
             pushed_at=at,
             payload=payload,
         )
@@ -120,25 +123,25 @@ def repositories_of(conn: Connection, numbers: Sequence[int]) -> dict[int, int]:
 
 
 def layers_sizes(conn: Connection, numbers: Collection[ManifestId]) -> dict[ManifestId, int]:
-    """Bytes of config and layers of each (of an index: of its manifests), as stated. A few."""
+    """Bytes of config and layers of each (of an index: of its manifests), as stated, at most `MOST_SIZE`. A few."""
     query = sa.select(manifests.c.id, manifests.c.layers_size)
     rows = conn.execute(query.where(manifests.c.id.in_(sorted(set(numbers)))))
     return {ManifestId(row.id): int(row.layers_size) for row in rows}
 
 
 def _layers_size(conn: Connection, repository: RepositoryId, manifest: Manifest) -> int:
-    """As stated; an index has what those of its manifests have that are there."""
+    """As stated, without what may stay elsewhere; an index has what those of its manifests have that are there."""
     listed = sorted({str(one.descriptor.digest) for one in manifest.manifests})
     if not manifest.is_index or not listed:
         return manifest.layers_size
     total = 0
     for start in range(0, len(listed), 500):
-        query = sa.select(sa.func.sum(manifests.c.layers_size)).where(
+        query = sa.select(*summed(manifests.c.layers_size)).where(
             manifests.c.repository_id == repository,
             manifests.c.digest.in_(listed[start : start + 500]),
             manifests.c.deleted_at.is_(None),
         )
-        total += int(conn.scalar(query) or 0)
+        total += of_row(conn.execute(query).one())
     return total
 
 

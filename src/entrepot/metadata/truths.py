@@ -1,14 +1,15 @@
 """What the counters should say, counted from the rows themselves: for a page of subjects at once, in one transaction.
 
-The answers name each of the subjects asked for. A page is a few hundred: their ids go into one statement.
+The answers name each of the subjects asked for, bounded as counters are. A page is a few hundred: their ids go into one statement.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from entrepot.metadata.counters import bounded
 from entrepot.metadata.reviews import ReviewKind
 from entrepot.metadata.schema import (
     blobs,
@@ -21,6 +22,9 @@ from entrepot.metadata.schema import (
     reviews,
     tags,
 )
+from entrepot.metadata.sums import of_row, summed
+
+_ONE: Final[sa.ColumnElement[int]] = sa.literal_column("1", sa.BigInteger)
 
 
 def repository_ids(conn: Connection, after: int, limit: int) -> list[int]:
@@ -58,10 +62,10 @@ def repository_bytes(conn: Connection, numbers: Sequence[int]) -> dict[int, int]
     """Sizes of the blobs linked to each, and of the documents of its living manifests."""
     linked = _sums(
         repository_blobs.c.repository_id,
-        sa.func.sum(blobs.c.size),
+        blobs.c.size,
         repository_blobs.join(blobs, blobs.c.id == repository_blobs.c.blob_id),
     )
-    documents = _sums(manifests.c.repository_id, sa.func.sum(manifests.c.size), manifests)
+    documents = _sums(manifests.c.repository_id, manifests.c.size, manifests)
     return _totals(
         conn,
         numbers,
@@ -72,7 +76,7 @@ def repository_bytes(conn: Connection, numbers: Sequence[int]) -> dict[int, int]
 
 def repository_tags(conn: Connection, numbers: Sequence[int]) -> dict[int, int]:
     """The present tags of each."""
-    present = _sums(tags.c.repository_id, sa.func.count(), tags)
+    present = _sums(tags.c.repository_id, _ONE, tags)
     return _totals(
         conn,
         numbers,
@@ -84,7 +88,7 @@ def repository_tagged_bytes(conn: Connection, numbers: Sequence[int]) -> dict[in
     """Sizes of what the present tags of each mean, added up."""
     present = _sums(
         tags.c.repository_id,
-        sa.func.sum(manifests.c.layers_size),
+        manifests.c.layers_size,
         tags.join(manifests, manifests.c.id == tags.c.manifest_id),
     )
     return _totals(
@@ -96,7 +100,7 @@ def repository_tagged_bytes(conn: Connection, numbers: Sequence[int]) -> dict[in
 
 def namespace_repositories(conn: Connection, numbers: Sequence[int]) -> dict[int, int]:
     """The living repositories of each."""
-    living = _sums(repositories.c.namespace_id, sa.func.count(), repositories)
+    living = _sums(repositories.c.namespace_id, _ONE, repositories)
     return _totals(conn, numbers, living.where(*_living_in(numbers)))
 
 
@@ -105,7 +109,7 @@ def namespace_bytes(conn: Connection, numbers: Sequence[int]) -> dict[int, int]:
     queries = []
     for table, amount in ((counters, counters.c.value), (counter_deltas, counter_deltas.c.delta)):
         held = repositories.join(table, table.c.subject_id == repositories.c.id)
-        query = _sums(repositories.c.namespace_id, sa.func.sum(amount), held)
+        query = _sums(repositories.c.namespace_id, amount, held)
         of_bytes = (table.c.subject_kind == "repository", table.c.name == "bytes")
         queries.append(query.where(*of_bytes, *_living_in(numbers)))
     return _totals(conn, numbers, *queries)
@@ -116,14 +120,14 @@ def _living_in(numbers: Sequence[int]) -> Iterable[sa.ColumnElement[bool]]:
 
 
 def _sums(
-    subject: "sa.Column[Any]", amount: sa.ColumnElement[Any], source: sa.FromClause
+    subject: "sa.Column[Any]", amount: sa.ColumnElement[int], source: sa.FromClause
 ) -> sa.Select[Any]:
-    return sa.select(subject, amount).select_from(source).group_by(subject)
+    return sa.select(subject, *summed(amount)).select_from(source).group_by(subject)
 
 
 def _totals(conn: Connection, numbers: Sequence[int], *queries: sa.Select[Any]) -> dict[int, int]:
     totals = dict.fromkeys(numbers, 0)
     for query in queries:
-        for number, amount in conn.execute(query):
-            totals[number] += int(amount)
-    return totals
+        for row in conn.execute(query):
+            totals[row[0]] += of_row(row)
+    return {number: bounded(total) for number, total in totals.items()}

@@ -79,8 +79,8 @@ class Manifest:
 
     @property
     def layers_size(self) -> int:
-        """Bytes of config and layers as stated."""
-        return sum(r.descriptor.size for r in self.blobs)
+        """Bytes of config and layers as stated, without those that may stay elsewhere: nobody looks at their sizes."""
+        return sum(r.descriptor.size for r in self.blobs if not r.descriptor.foreign)
 
 
 class _Descriptor(msgspec.Struct, rename="camel"):

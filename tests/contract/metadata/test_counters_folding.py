@@ -66,6 +66,27 @@ def test_a_correction_makes_the_count_the_truth(migrated_database):
     assert db.write_sync(lambda c: correct(c, four, 1, limit=9)) == []
 
 
+def test_a_count_that_is_too_large_stops_at_the_bound_and_stops_no_other(migrated_database):
+    db = migrated_database
+    for number in range(6):
+        huge = (-1) ** (number // 3) * 2 ** (62 + number % 3)
+        subject = 1 + number // 3
+        db.write_sync(lambda c, n=huge, s=subject: counters.add(c, "repository", s, "bytes", n))
+    db.write_sync(lambda c: counters.add(c, "repository", 3, "tags", 5))
+    bounds = {1: 2**62, 2: -(2**62), 3: 0}
+
+    for _ in range(3):
+        found = db.read_sync(lambda c: counters.many(c, "repository", [1, 2, 3], "bytes"))
+        assert found == bounds
+        db.write_sync(lambda c: counters.fold(c, limit=3))
+
+    assert not db.read_sync(counters.is_fold_wanted)
+    assert value(db, 3) == 5
+    db.write_sync(lambda c: counters.add(c, "repository", 1, "bytes", -7))
+    db.write_sync(counters.fold)
+    assert value(db, name="bytes") == 2**62 - 7
+
+
 def test_a_forgotten_subject_counts_nothing(migrated_database):
     db = migrated_database
     for _ in range(2):
