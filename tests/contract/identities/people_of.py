@@ -43,6 +43,25 @@ def _dialect(document: str) -> str:
     return "entrepot" if "statements" in said else "tcr" if "statement" in said else "swr"
 
 
+def bind(world, cast, name: str, document: str) -> None:
+    """A policy of a user of acme's."""
+    policy = _policy(world, cast.acme.id, document)
+    world.run(attach_policy, cast.owner, AttachPolicy(cast.acme.id, policy, user=name))
+
+
+def cap(world, cast, document: str) -> None:
+    """Limit all of acme."""
+    policy = _policy(world, world.root.id, document)
+    world.run(cap_tenant, cast.root, Cap(cast.acme.id, policy))
+
+
+def _policy(world, tenant, document: str) -> str:
+    name = f"policy-{next(_numbers)}"
+    command = WritePolicy(tenant, name, document, _dialect(document))
+    world.run(create_policy, world.operator, command)
+    return name
+
+
 class PeopleOf:
     """Of acme. `team` is there, with `app`."""
 
@@ -69,25 +88,8 @@ class PeopleOf:
         """A new plain user under these policies, logged in."""
         made = self.world.user(self.cast.acme, name)
         for document in documents:
-            self.bind(name, document)
+            bind(self.world, self.cast, name, document)
         return self.world.caller(made)
-
-    def bind(self, name, document) -> None:
-        policy = self._policy(self.cast.acme.id, document)
-        self.world.run(
-            attach_policy, self.cast.owner, AttachPolicy(self.cast.acme.id, policy, user=name)
-        )
-
-    def cap(self, document) -> None:
-        """Limit all of acme."""
-        policy = self._policy(self.world.root.id, document)
-        self.world.run(cap_tenant, self.cast.root, Cap(self.cast.acme.id, policy))
-
-    def _policy(self, tenant, document) -> str:
-        name = f"policy-{next(_numbers)}"
-        command = WritePolicy(tenant, name, document, _dialect(document))
-        self.world.run(create_policy, self.world.operator, command)
-        return name
 
     def grant(self, name, level, path=None, namespace="team") -> None:
         target = Target(self.instance, namespace, path)

@@ -1,7 +1,7 @@
 """Giving others rights takes more than doing a thing oneself, and nothing goes round what a policy or a cap denies."""
 
 import pytest
-from people_of import PeopleOf, native, swr, tcr
+from people_of import PeopleOf, cap, native, swr, tcr
 
 from entrepot.capabilities.access.identities.granting import (
     RevokeGrants,
@@ -84,7 +84,7 @@ def test_but_not_where_a_policy_denies_to_manage_repositories(people, document):
 def test_nor_where_a_cap_of_the_tenant_does(people, document):
     editor = people.user("editor")
     people.grant("editor", 3)
-    people.cap(document)
+    cap(people.world, people.cast, document)
 
     with pytest.raises(Forbidden):
         give(people, editor)

@@ -5,6 +5,7 @@ too, so no use case can forget them.
 """
 
 from dataclasses import dataclass, field, replace
+from typing import NoReturn
 
 import msgspec
 import structlog
@@ -105,21 +106,37 @@ class Judge:
     ) -> None:
         """Return if the caller may. Raises Unauthenticated for anonymous callers, ended credentials and tokens of too little scope, Forbidden otherwise."""
         decision = self.decide(conn, caller, permission, resource)
-        if decision.allowed:
-            return
+        if not decision.allowed:
+            self._refuse(caller, permission, resource, decision.reason)
+
+    def require_undenied(
+        self, conn: Connection, caller: Caller, permission: Permission, resource: Resource
+    ) -> None:
+        """What an operation of another name does by the way: raise where a policy denies the permission itself, or no cap allows it.
+        Nothing need give it: whoever may do the operation may do what it consists of."""
+        if not caller.operation:
+            return  # then that was all that was asked
+        plain = msgspec.structs.replace(caller, operation="")
+        decision = self.decide(conn, plain, permission, resource)
+        if not decision.allowed and decision.reason != NO_RULE:
+            self._refuse(caller, permission, resource, decision.reason)
+
+    def _refuse(
+        self, caller: Caller, permission: Permission, resource: Resource, reason: str
+    ) -> NoReturn:
         log.info(
             "denied",
             subject=caller.subject,
             permission=permission.value,
             resource=str(resource),
-            reason=decision.reason,
+            reason=reason,
             request_id=caller.request_id,
         )
         if caller.is_anonymous:
             raise Unauthenticated("login required")
-        if decision.reason == _OUTSIDE_SCOPE:
+        if reason == _OUTSIDE_SCOPE:
             raise Unauthenticated("insufficient scope")  # the client may ask for a wider token
-        if decision.reason == INACTIVE:
+        if reason == INACTIVE:
             raise Unauthenticated("the credential is no longer valid")
         raise Forbidden(permission.value, str(resource))
 

@@ -8,7 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from entrepot.capabilities.content.linking import link_blob
-from entrepot.capabilities.content.place import Place, existing, for_push, settle
+from entrepot.capabilities.content.place import (
+    Place,
+    Target,
+    existing,
+    for_push,
+    resource_of,
+    settle,
+)
 from entrepot.capabilities.content.pushing import (
     insert_manifest,
     note_push,
@@ -59,6 +66,7 @@ async def duplicate_image(ctx: Context, caller: Caller, command: DuplicateImage)
     goal = await for_push(ctx, caller, command.target)
 
     def write(conn: Connection) -> None:
+        _check_denials(ctx, conn, caller, origin=origin, goal=goal)
         source = settle(conn, origin, caller)
         whole = whole_image(conn, source.id, command.tag)
         target = settle(conn, goal, caller)
@@ -68,6 +76,17 @@ async def duplicate_image(ctx: Context, caller: Caller, command: DuplicateImage)
         _put(ctx, conn, caller, copy=copy, whole=whole)
 
     await ctx.db.write(write)
+
+
+def _check_denials(
+    ctx: Context, conn: Connection, caller: Caller, *, origin: Repository, goal: Target
+) -> None:
+    """Raise Denied where a policy denies to read the source or to push to the target, whatever the operation is called."""
+    asked: list[tuple[Permission, Target]] = [(Permission.PULL, origin), (Permission.PUSH, goal)]
+    if not isinstance(goal, Repository):
+        asked.append((Permission.REPOSITORY_CREATE, goal))
+    for permission, on in asked:
+        ctx.access.judge.require_undenied(conn, caller, permission, resource_of(on))
 
 
 def copy_tag(ctx: Context, conn: Connection, caller: Caller, copy: CopyTag) -> Outcome:

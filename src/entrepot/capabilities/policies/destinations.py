@@ -67,9 +67,16 @@ def destination(
 
 
 def source(
-    ctx: Context, conn: Connection, caller: Caller, place: Place, *, region: str
+    ctx: Context,
+    conn: Connection,
+    caller: Caller,
+    place: Place,
+    *,
+    region: str,
+    is_read: bool = True,
 ) -> Repository:
     """In a transaction: the repository, for a caller who may have its images copied to that region: who can read and change them.
+    `is_read`: they will be, so nothing may deny pulling either.
 
     Raises Denied, NamespaceUnknown, RepositoryUnknown.
     """
@@ -78,19 +85,23 @@ def source(
     for permission in (Permission.PUSH, Permission.PULL):
         found = permitted(ctx, conn, caller, wanted, permission, about=about).repository
     assert found is not None  # noqa: S101  (it has a path)
+    if is_read:
+        resource = replace(of_repository(found), about=about)
+        ctx.access.judge.require_undenied(conn, caller, Permission.PULL, resource)
     return found
 
 
 def goal(
     ctx: Context, conn: Connection, caller: Caller, place: Place, *, region: str
 ) -> Repository | NewRepository:
-    """In a transaction: what a copy within the deployment is pushed to, for a caller who may push there. Raises NamespaceUnknown,
-    NameInvalid, Denied."""
+    """In a transaction: what a copy within the deployment is pushed to, for a caller who may push there, and to whom nothing denies what
+    pushing takes. Raises NamespaceUnknown, NameInvalid, Denied."""
     about = {Fact.TARGET_REGION: region}
     present = namespaces.find_repository(conn, place.instance.id, str(place.name))
     if present is not None:
         resource = replace(of_repository(present), about=about)
         ctx.access.require(conn, caller, Permission.PUSH, resource)
+        ctx.access.judge.require_undenied(conn, caller, Permission.PUSH, resource)
         return present
     namespace = namespaces.find_namespace(conn, place.instance.id, place.name.namespace)
     if namespace is None:
@@ -99,6 +110,7 @@ def goal(
     resource = replace(of_namespace(namespace, path), about=about)
     for permission in (Permission.PUSH, Permission.REPOSITORY_CREATE):
         ctx.access.require(conn, caller, permission, resource)
+        ctx.access.judge.require_undenied(conn, caller, permission, resource)
     return NewRepository(namespace, path)
 
 

@@ -121,7 +121,7 @@ async def drop_rule(ctx: Context, caller: Caller, command: DropRule) -> None:
 
     def write(conn: Connection) -> None:
         target = command.target
-        repository = source(ctx, conn, caller, command.place, region=target.region)
+        repository = source(ctx, conn, caller, command.place, region=target.region, is_read=False)
         if not syncing.delete_rule(conn, repository.id, target):
             raise SyncRuleUnknown(target.region[:300], target.namespace[:300])
         noted(conn, caller, "rule.delete", repository=repository, target=target)
