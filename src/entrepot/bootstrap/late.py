@@ -49,6 +49,7 @@ def late_registries(settings: Settings) -> RegistryOpener:
     outbound = settings.outbound
     rules = ConnectionRules(
         outbound.forbidden_networks,
+        outbound.onward_networks,
         connect_seconds=outbound.connect_timeout.seconds,
         silence_seconds=outbound.silence_timeout.seconds,
     )

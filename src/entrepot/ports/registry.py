@@ -29,9 +29,11 @@ class RegistryAddress:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionRules:
-    """What the operator says about connections: addresses never to connect to, and patience in seconds."""
+    """What the operator says about connections: addresses never to connect to, private ones that answers may lead to (`onward`), and
+    patience in seconds."""
 
     forbidden: tuple[Network, ...] = ()
+    onward: tuple[Network, ...] = ()
     connect_seconds: float = 10.0
     silence_seconds: float = 60.0  # neither a byte taken nor one sent
 

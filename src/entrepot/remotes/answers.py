@@ -11,6 +11,7 @@ from entrepot.model.syncing import RemoteRefused, RemoteUnavailable
 
 _MOST_BODY: Final = 1 << 20  # of JSON
 _LONGEST_WAIT: Final = 3600
+_MOST_DIGITS: Final = 9
 _CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -54,7 +55,9 @@ async def _code(answer: httpx.Response) -> str:
 
 def _wait_seconds(answer: httpx.Response) -> int:
     text = answer.headers.get("retry-after", "")
-    return min(int(text), _LONGEST_WAIT) if text.isascii() and text.isdigit() else 0
+    if not (text.isascii() and text.isdigit()):
+        return 0
+    return min(int(text[:_MOST_DIGITS]), _LONGEST_WAIT)  # thousands of digits would be an error
 
 
 def host_of(answer: httpx.Response) -> str:

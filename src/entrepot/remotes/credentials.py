@@ -1,6 +1,7 @@
 """Logging in to a registry by what it asks for: Basic, or Bearer tokens of the service it names (distribution token protocol).
 
-Credentials go to the registry and to the token service that it names, never in clear where the registry speaks TLS.
+Credentials go to the registry and to the token service that it names: at the registry's own host as the registry is spoken to,
+elsewhere by TLS alone, for what comes back is shown to the registry as ours.
 """
 
 import base64
@@ -21,6 +22,7 @@ _SCHEME: Final = re.compile(r"(?:^|,)\s*(basic|bearer)(?=\s|$|,)", re.IGNORECASE
 _PARAMETER: Final = re.compile(r'([a-z_]+)\s*=\s*"([^"]{0,2000})"', re.IGNORECASE)
 _MOST_HEADER: Final = 8192
 _SHORTEST_LIFE: Final = 60.0  # seconds a token without a stated life is good for
+_LONGEST_LIFE: Final = 86_400.0  # believed
 _EARLY: Final = 0.8  # of its life, then another is fetched
 
 Stream = Callable[..., AbstractAsyncContextManager[httpx.Response]]
@@ -101,7 +103,8 @@ class Credentials:
             realm = httpx.URL(asked.realm)
         except (httpx.InvalidURL, ValueError):
             realm = httpx.URL()
-        if realm.scheme not in {"https", self.base.scheme} or not realm.host or realm.userinfo:
+        is_ours = realm.host == self.base.host and realm.scheme == self.base.scheme
+        if not (is_ours or realm.scheme == "https") or not realm.host or realm.userinfo:
             raise RemoteUnavailable(self.base.host, "its token service's address cannot be used")
         return realm
 
@@ -113,5 +116,7 @@ def _token(body: Any, host: str) -> tuple[str, float]:
     if not isinstance(token, str) or not token.isascii() or not token.isprintable():
         raise RemoteUnavailable(host, "its token service gives no token")
     life = fields.get("expires_in")
-    seconds = float(life) if isinstance(life, int | float) and life > 0 else _SHORTEST_LIFE
+    if not isinstance(life, int | float) or life <= 0:
+        life = _SHORTEST_LIFE
+    seconds = float(min(life, _LONGEST_LIFE))  # an integer may be too large for a float
     return token, time.monotonic() + _EARLY * seconds

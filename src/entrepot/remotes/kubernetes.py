@@ -28,7 +28,7 @@ from entrepot.ports.cluster import (
     WorkloadMoved,
     WorkloadName,
 )
-from entrepot.remotes.reaching import CheckedTransport
+from entrepot.remotes.reaching import CheckedTransport, Reach
 
 RESTARTED: Final = "kubectl.kubernetes.io/restartedAt"  # what `kubectl rollout restart` sets
 CALL_SECONDS: Final = 60.0  # a whole call, however slowly the other side goes on
@@ -129,7 +129,9 @@ class KubernetesCluster:
     @asynccontextmanager
     async def _client(self, access: ClusterAccess) -> AsyncIterator[httpx.AsyncClient]:
         context = await asyncio.to_thread(_context, access)
-        transport = CheckedTransport(self.forbidden, context=context)
+        home = httpx.URL(access.server).host
+        reach = Reach(home, self.forbidden, connect_seconds=self.connect_seconds)
+        transport = CheckedTransport(reach, context=context)
         timeout = httpx.Timeout(self.silence_seconds, connect=self.connect_seconds)
         async with httpx.AsyncClient(
             transport=transport, timeout=timeout, trust_env=False, follow_redirects=False

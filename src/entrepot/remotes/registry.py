@@ -8,12 +8,14 @@ from typing import Final
 
 import httpx
 
+from entrepot.model.errors import ValueInvalid
+from entrepot.model.outbound import AddressForbidden
 from entrepot.model.syncing import RemoteAltered, RemoteUnavailable
 from entrepot.oci.descriptor import MANIFEST_TYPES
 from entrepot.oci.digest import Digest, DigestSyntaxError
 from entrepot.ports.registry import BlobToSend, ConnectionRules, RegistryAddress, RemoteRegistry
 from entrepot.remotes.answers import body_of, failure
-from entrepot.remotes.reaching import CheckedTransport
+from entrepot.remotes.reaching import CheckedTransport, Reach
 from entrepot.remotes.requests import Requests, pull_scopes, push_scopes
 from entrepot.remotes.sending import Sending
 
@@ -33,10 +35,14 @@ async def open_registry(
     if base.scheme not in {"http", "https"} or not base.host:
         raise ValueError("no address of a registry")
     authorities = address.authorities or None
-    context = await asyncio.to_thread(lambda: ssl.create_default_context(cadata=authorities))
+    try:
+        context = await asyncio.to_thread(lambda: ssl.create_default_context(cadata=authorities))
+    except (ssl.SSLError, ValueError):
+        raise ValueInvalid("authorities", "OpenSSL cannot read them") from None
     patience = rules.silence_seconds
+    reach = Reach(base.host, rules.forbidden, rules.onward, connect_seconds=rules.connect_seconds)
     client = httpx.AsyncClient(
-        transport=CheckedTransport(rules.forbidden, context=context),
+        transport=CheckedTransport(reach, context=context),
         timeout=httpx.Timeout(patience, connect=rules.connect_seconds, pool=None),
         trust_env=False,
         follow_redirects=False,
@@ -96,7 +102,16 @@ class HttpRegistry:
     # -- blobs --------------------------------------------------------------------------------------------------------
 
     async def has_blob(self, repository: str, digest: str) -> bool:
-        """By HEAD; where it leads elsewhere, by HEAD there, without our credentials."""
+        """By HEAD; where it leads elsewhere, by HEAD there, without our credentials. What lies where no answer may lead us is not there:
+        it is sent again."""
+        try:
+            return await self._is_found(repository, digest)
+        except AddressForbidden as error:
+            if error.host == self._requests.base.host:
+                raise
+            return False
+
+    async def _is_found(self, repository: str, digest: str) -> bool:
         url = self._requests.url(f"/v2/{repository}/blobs/{digest}")
         scopes = pull_scopes(repository)
         for _ in range(_MOST_REDIRECTS + 1):

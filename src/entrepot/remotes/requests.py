@@ -1,7 +1,9 @@
 """Requests to one registry: as ourselves there, as nobody elsewhere, with every failure of the way in our own words."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import Final
 from urllib.parse import quote
 
 import httpx
@@ -10,6 +12,11 @@ from entrepot.model.errors import RegistryError
 from entrepot.model.syncing import RemoteUnavailable
 from entrepot.ports.registry import RegistryAddress
 from entrepot.remotes.credentials import Credentials
+
+CALL_SECONDS: Final = 60.0  # of a request and its answer, beside the time for the request's body
+LEAST_SPEED: Final = (
+    8192.0  # bytes of a body in a second; over a whole request, not at every moment
+)
 
 Body = Callable[[], AsyncIterator[bytes]]
 
@@ -76,13 +83,21 @@ class Requests:
         headers: Mapping[str, str],
         body: Body | None = None,
     ) -> AsyncIterator[httpx.Response]:
-        """A request with nothing added. Whatever goes wrong on the way is RemoteUnavailable."""
+        """A request with nothing added. Whatever goes wrong on the way is RemoteUnavailable, and so is one that is not answered and read
+        in the time that its body gives it: a side that moves a byte now and then holds nobody up for hours."""
         content = None if body is None else body()
+        seconds = CALL_SECONDS + int(headers.get("content-length", "0")) / LEAST_SPEED
         try:
-            async with self._client.stream(method, url, headers=headers, content=content) as answer:
+            async with (
+                asyncio.timeout(seconds),
+                self._client.stream(method, url, headers=headers, content=content) as answer,
+            ):
                 yield answer
         except RegistryError:
             raise
+        except TimeoutError as error:
+            detail = f"{method}: not answered within {seconds:.0f} s"
+            raise RemoteUnavailable(url.host, detail) from error
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
             # Its text may hold parts of URLs with secrets in them; its type says enough.
             raise RemoteUnavailable(url.host, f"{method}: {type(error).__name__}") from error

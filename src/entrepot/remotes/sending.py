@@ -38,6 +38,7 @@ class Sending:
     sent: Callable[[int], None]
     location: httpx.URL | None = None  # of the open upload session
     offset: int = 0  # bytes that the session has
+    furthest: int = 0  # bytes that any session had
 
     async def run(self) -> bool:
         """False: it was mounted. Raises what RemoteRegistry says."""
@@ -45,11 +46,12 @@ class Sending:
             return False
         failures = 0
         while True:
-            before = self.offset
+            before = self.furthest
             try:
                 await self._send()
             except RemoteUnavailable:
-                failures = 1 if self.offset > before else failures + 1
+                # Not the session's own progress: one that is forgotten again and again gets from 0 to the same place for ever.
+                failures = 1 if self.furthest > before else failures + 1
                 if failures >= ATTEMPTS:
                     raise
                 await asyncio.sleep(
@@ -85,15 +87,16 @@ class Sending:
         return False
 
     async def _drop(self) -> None:
-        """End the session that a mount opened in vain; one that stays ends by itself some day."""
-        if self.location is None:
+        """End the session that a mount opened in vain; one that stays ends by itself some day. At the registry alone: nobody's answer
+        makes us delete something elsewhere."""
+        location, self.location = self.location, None
+        if location is None or not self.requests.is_here(location):
             return
         try:
-            async with self._ask("DELETE", self.location):
+            async with self._ask("DELETE", location):
                 pass
         except RegistryError:
             pass
-        self.location = None
 
     async def _take_up(self) -> None:
         """After a failure: how far the session got, or a new one."""
@@ -117,6 +120,7 @@ class Sending:
     def _at(self, offset: int) -> None:
         self.sent(offset - self.offset)
         self.offset = offset
+        self.furthest = max(self.furthest, offset)
 
     # -- the bytes ----------------------------------------------------------------------------------------------------
 

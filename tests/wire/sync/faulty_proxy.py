@@ -44,13 +44,14 @@ class FaultyProxy:
     """`upstream`: the address of what is behind it; empty: nothing is, every request is a fault's."""
 
     upstream: str
+    host: str = "127.0.0.1"
     port: int = field(default_factory=free_port)
     faults: list[Fault] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     def fail(self, method: str, part: str, **fault) -> Fault:
         """The next requests of that method whose path has that part in it."""
@@ -132,7 +133,7 @@ async def _answer(send, status: int, headers: dict[str, str], body: bytes) -> No
 def standing(proxy: FaultyProxy) -> Iterator[FaultyProxy]:
     """The proxy, at work on a loop of its own."""
     config = uvicorn.Config(
-        proxy, host="127.0.0.1", port=proxy.port, lifespan="off", log_config=None,
+        proxy, host=proxy.host, port=proxy.port, lifespan="off", log_config=None,
         log_level="critical", loop="asyncio", timeout_graceful_shutdown=1,
     )  # fmt: skip
     server = uvicorn.Server(config)

@@ -30,6 +30,12 @@ class Outbound(Section, frozen=True, kw_only=True):
             "Addresses never connected to on a tenant's behalf, looked at after a name is resolved. The default is this machine itself and link-local addresses, where clouds keep their machines' credentials."
         ),
     ] = _NEVER
+    onward_networks: Annotated[
+        tuple[Network, ...],
+        setting(
+            "Private addresses that another registry's answers may lead to: its token service, its storage. Without them they lead to public addresses and to that registry's own machine alone. A peer or cluster itself may be at any address that is not forbidden."
+        ),
+    ] = ()
     connect_timeout: Annotated[
         Duration,
         setting("How long a connection may take to come about.", least="1s", most="5m"),
