@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from entrepot.metadata.access import Visibility, visible
@@ -174,10 +175,14 @@ class SharedFilter:
 
 @dataclass(frozen=True, slots=True)
 class SharedRepository:
-    """A repository in such a list. `is_valid`: received, and the share has not ended."""
+    """A repository in such a list. `is_valid`: received, and the share has not ended; `has_ended`: received, and it has.
+
+    Then it tells its names, and of everything else what the share knows: the repository lives on without those who received it.
+    """
 
     details: RepositoryDetails
     is_valid: bool
+    has_ended: bool = False
 
 
 def shared_page(
@@ -185,7 +190,11 @@ def shared_page(
 ) -> tuple[list[SharedRepository], int]:
     """A page of them, and how many there are in all."""
     moment = now(conn)
-    found = _own(asked) if asked.is_own else _received(asked, moment)
+    order = _sort(asked.sort)
+    if asked.is_own:
+        found = _own(asked)
+    else:
+        found, order = _received(asked, moment), _sort_received(asked.sort, order, moment)
     found = found.where(
         repositories.c.instance_id == asked.instance, repositories.c.deleted_at.is_(None)
     )
@@ -196,23 +205,21 @@ def shared_page(
     if asked.owner:
         found = found.where(_OWNER.c.name == asked.owner)
     total = int(conn.scalar(sa.select(sa.func.count()).select_from(found.subquery())) or 0)
-    order = _sort(asked.sort)
     page = found.order_by(
         order.desc() if asked.descending else order.asc(),
         repositories.c.full_name,
         repositories.c.id,
     )
     rows = conn.execute(page.offset(window.offset).limit(window.limit)).all()
-    return _shared(conn, rows, moment), total
+    if asked.is_own:
+        every = details_of(conn, [row.id for row in rows])
+        return [SharedRepository(one, is_valid=False) for one in every], total
+    return _received_of(conn, rows, moment), total
 
 
-def _base(ends_at: sa.ColumnElement[Any], is_received: sa.ColumnElement[Any]) -> sa.Select[Any]:
+def _base(*columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
     return (
-        sa.select(
-            repositories.c.id,
-            ends_at.label("ends_at"),
-            is_received.label("is_received"),
-        )
+        sa.select(repositories.c.id, *columns)
         .join(namespaces, namespaces.c.id == repositories.c.namespace_id)
         .join(_OWNER, _OWNER.c.id == namespaces.c.tenant_id)
     )
@@ -220,21 +227,28 @@ def _base(ends_at: sa.ColumnElement[Any], is_received: sa.ColumnElement[Any]) ->
 
 def _own(asked: SharedFilter) -> sa.Select[Any]:
     shared = repositories.c.id.in_(sa.select(shares.c.repository_id))
-    return _base(sa.null(), sa.false()).where(
-        namespaces.c.tenant_id == asked.tenant, shared, visible(asked.visibility)
-    )
+    return _base().where(namespaces.c.tenant_id == asked.tenant, shared, visible(asked.visibility))
 
 
 def _received(asked: SharedFilter, moment: int) -> sa.Select[Any]:
     found = (
-        _base(shares.c.ends_at, sa.true())
+        _base(shares.c.ends_at, shares.c.created_at, shares.c.updated_at)
         .join(shares, shares.c.repository_id == repositories.c.id)
         .where(shares.c.tenant_id == asked.tenant)
     )
     if asked.is_valid is None:
         return found
-    valid = sa.or_(shares.c.ends_at.is_(None), shares.c.ends_at > moment)
-    return found.where(valid if asked.is_valid else sa.not_(valid))
+    return found.where(sa.not_(_ended(moment)) if asked.is_valid else _ended(moment))
+
+
+def _ended(moment: int) -> sa.ColumnElement[bool]:
+    return sa.and_(shares.c.ends_at.is_not(None), shares.c.ends_at <= moment)
+
+
+def _sort_received(name: str, order: sa.ColumnElement[Any], moment: int) -> sa.ColumnElement[Any]:
+    """By what the rows tell: no order either shows what has become of a repository since the share ended."""
+    told: dict[str, Any] = {"updated_at": shares.c.updated_at, "tag_count": 0}
+    return sa.case((_ended(moment), told[name]), else_=order) if name in told else order
 
 
 def _sort(name: str) -> sa.ColumnElement[Any]:
@@ -266,11 +280,19 @@ def _tag_count() -> sa.ColumnElement[int]:
     return sa.func.coalesce(folded, 0) + sa.func.coalesce(fresh, 0)
 
 
-def _shared(conn: Connection, rows: Sequence[Any], moment: int) -> list[SharedRepository]:
-    valid = {
-        row.id: bool(row.is_received) and (row.ends_at is None or moment < row.ends_at)
-        for row in rows
-    }
-    return [
-        SharedRepository(one, valid[one.repository.id]) for one in details_of(conn, list(valid))
-    ]
+def _received_of(conn: Connection, rows: Sequence[Any], moment: int) -> list[SharedRepository]:
+    found = {row.id: row for row in rows}
+    return [_told(one, found[one.repository.id], moment) for one in details_of(conn, list(found))]
+
+
+def _told(details: RepositoryDetails, row: Any, moment: int) -> SharedRepository:
+    if row.ends_at is None or moment < row.ends_at:
+        return SharedRepository(details, is_valid=True)
+    little = RepositoryDetails(
+        replace(details.repository, is_public=False),
+        brief="",
+        description="",
+        created_at=Micros(row.created_at),
+        updated_at=Micros(row.updated_at),
+    )
+    return SharedRepository(little, is_valid=False, has_ended=True)

@@ -502,3 +502,31 @@ def test_lists_are_sorted_by_any_of_their_columns(stage):
     assert page(stage, cast.stranger, sort="updated_at", descending=True)[0][0][0] == "alpha/zoo"
     with pytest.raises(ValueInvalid):
         page(stage, cast.stranger, sort="size")
+
+
+def test_what_has_ended_tells_nothing_of_what_the_repository_became(stage):
+    world = stage.world
+    stage.share()
+    stage.end(-DAY)
+    stage.share(stage.web)
+
+    def live_on(conn):
+        said = {"description": "secret plans", "category": "linux", "is_public": True}
+        far = Micros(2**60)
+        for number in (stage.app.id, stage.web.id):
+            namespaces.describe_repository(conn, number, said, far)
+            for name, count in (("tags", 7), ("tagged_bytes", 99), ("pulls", 3)):
+                counters.add(conn, "repository", number, name, count)
+
+    world.ctx.db.write_sync(live_on)
+    command = BrowseShared(world.shared.id, is_own=False, sort="name", descending=False)
+    ended, valid = (one.summary for one in world.run(browse_shared, stage.receiver, command).rows)
+    assert (ended.details.repository.full_name, ended.tenant_name) == ("team/app", "acme")
+    assert (ended.tag_count, ended.size, ended.pulls, ended.tags) == (0, 0, 0, ())
+    assert (ended.details.description, ended.details.category) == ("", "")
+    assert not ended.details.repository.is_public
+    assert ended.details.updated_at < 2**60
+    assert (valid.tag_count, valid.size, valid.details.description) == (7, 99, "secret plans")
+    for sort in ("updated_at", "tag_count"):
+        rows, _ = page(stage, stage.receiver, sort=sort)
+        assert [name for name, _, _ in rows] == ["team/app", "team/web/front"], sort

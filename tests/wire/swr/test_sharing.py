@@ -11,6 +11,7 @@ from huaweicloudsdkswr.v2 import (
     CreateRepoDomainsRequestBody,
     DeleteRepoDomainsRequest,
     ListRepoDomainsRequest,
+    ListSharedRepoDetailsRequest,
     ListSharedReposDetailsRequest,
     ShowAccessDomainRequest,
     UpdateRepoDomainsRequest,
@@ -142,7 +143,11 @@ def test_after_its_end_nobody_pulls_and_lists_tell_so(
     listed = theirs.list_shared_repos_details(
         ListSharedReposDetailsRequest(center="thirdparty")
     ).body
-    assert [one.status for one in listed] == [False]
+    told = [(one.name, one.domain_name, one.status, one.tags, one.num_images, one.size, one.num_download) for one in listed]  # fmt: skip
+    assert told == [(repository, office.tenant.name, False, [], 0, 0, 0)]
+    newer = ListSharedRepoDetailsRequest(shared_by="thirdparty")
+    (alike,) = theirs.list_shared_repo_details(newer).repos
+    assert (alike.status, alike.num_images, alike.size, alike.num_download) == (False, 0, 0, 0)
     (shown,) = sdk.list_repo_domains(
         ListRepoDomainsRequest(namespace=organization, repository=wire)
     ).body

@@ -85,7 +85,10 @@ class BrowseShared:
 
 @dataclass(frozen=True, slots=True)
 class SharedSummary:
-    """A repository with what is counted about it. `is_valid`: it is shared with the caller, and that has not ended."""
+    """A repository with what is counted about it. `is_valid`: it is shared with the caller, and that has not ended.
+
+    Where it has ended, little but names is told: see `metadata.shares.SharedRepository`.
+    """
 
     summary: RepositorySummary
     is_valid: bool
@@ -211,9 +214,22 @@ async def browse_shared(ctx: Context, caller: Caller, command: BrowseShared) -> 
 
 
 def _summarized(conn: Connection, page: list[SharedRepository]) -> list[SharedSummary]:
-    valid = {one.details.repository.id: one.is_valid for one in page}
-    rows = summaries.summaries(conn, [one.details for one in page], with_tags=True)
-    return [SharedSummary(one, valid[one.details.repository.id]) for one in rows]
+    """With what is counted about those that are still shared, or own."""
+    living = [one.details for one in page if not one.has_ended]
+    found = summaries.summaries(conn, living, with_tags=True)
+    ended = [one.details for one in page if one.has_ended]
+    found += [_of_ended(one) for one in summaries.summaries(conn, ended, with_tags=False)]
+    by_id = {one.details.repository.id: one for one in found}
+    return [
+        SharedSummary(by_id[number], one.is_valid)
+        for one in page
+        if (number := one.details.repository.id) in by_id
+    ]
+
+
+def _of_ended(one: RepositorySummary) -> RepositorySummary:
+    """Whose it is, and nothing of what has become of it."""
+    return replace(one, tag_count=0, size=0, pulls=0, creator_public_id="", creator_name="")
 
 
 # -- checks -----------------------------------------------------------------------------------------------------------
