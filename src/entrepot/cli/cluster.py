@@ -22,7 +22,7 @@ from entrepot.cli.naming import Option, tenant_of, tenant_option
 from entrepot.cli.output import Row, json_option, moment, show_one, show_rows
 from entrepot.config import Source
 from entrepot.model.access import Caller
-from entrepot.model.clusters import Cluster
+from entrepot.model.clusters import EVERY_NAMESPACE, Cluster
 
 _COLUMNS = ("name", "id", "region", "default", "server", "registry", "namespaces")
 _MOST = 1 << 20  # characters that are read of a kubeconfig
@@ -32,7 +32,10 @@ _namespaces: Option = click.option(
     "namespaces",
     multiple=True,
     metavar="NAME",
-    help="Namespace of Kubernetes whose workloads may be changed. May be repeated. Default: all.",
+    help="Namespace of Kubernetes whose workloads may be changed. May be repeated.",
+)
+_all_namespaces: Option = click.option(
+    "--all-namespaces", is_flag=True, help="Workloads of all of them may be changed."
 )
 
 
@@ -50,6 +53,7 @@ def cluster() -> None:
     "--registry", required=True, metavar="HOST[:PORT]", help="How its nodes call this registry."
 )
 @_namespaces
+@_all_namespaces
 @click.option("--region", default="", help="Default: the default region.")
 @click.option("--id", "public_id", default="", help="What triggers call it. Default: a new UUID.")
 @click.option("--default", "is_default", is_flag=True, help="The tenant's default one there.")
@@ -63,6 +67,7 @@ def create(
     kubeconfig: Path,
     registry: str,
     namespaces: Sequence[str],
+    all_namespaces: bool,
     region: str,
     public_id: str,
     is_default: bool,
@@ -70,6 +75,9 @@ def create(
     as_json: bool,
 ) -> None:
     """Set down a cluster under NAME, by a kubeconfig that names no file and no program."""
+    chosen = _chosen(namespaces, all_namespaces=all_namespaces)
+    if chosen is None:
+        raise click.UsageError("name a --namespace, or give --all-namespaces")
     text = _text(kubeconfig)
 
     async def work(ctx: Context, caller: Caller) -> Cluster:
@@ -79,8 +87,8 @@ def create(
             name,
             registry,
             text,
+            chosen,
             region=region,
-            namespaces=namespaces,
             is_default=is_default,
             public_id=public_id,
         )
@@ -124,7 +132,7 @@ def show(source: Source, which: str, tenant_name: str, *, as_json: bool) -> None
 @click.option("--kubeconfig", type=_FILE, help="File with everything inside it. -: stdin.")
 @click.option("--registry", metavar="HOST[:PORT]", help="How its nodes call this registry.")
 @_namespaces
-@click.option("--all-namespaces", is_flag=True, help="Workloads of all of them may be changed.")
+@_all_namespaces
 @click.option("--default/--no-default", "is_default", default=None, help="The tenant's default.")
 @tenant_option
 @json_option
@@ -143,8 +151,7 @@ def modify(
     as_json: bool,
 ) -> None:
     """Change a cluster, by id or name. What is not given stays."""
-    if all_namespaces and namespaces:
-        raise click.UsageError("--namespace and --all-namespaces exclude each other")
+    chosen = _chosen(namespaces, all_namespaces=all_namespaces)
     text = None if kubeconfig is None else _text(kubeconfig)
 
     async def work(ctx: Context, caller: Caller) -> Cluster:
@@ -154,7 +161,7 @@ def modify(
             name=name,
             registry=registry,
             kubeconfig=text,
-            namespaces=namespaces if namespaces or all_namespaces else None,
+            namespaces=chosen,
             is_default=is_default,
         )
         return await modify_cluster(ctx, caller, command)
@@ -175,6 +182,13 @@ def delete(source: Source, which: str, tenant_name: str) -> None:
 
     run(source, work)
     click.echo(f"cluster {which} is deleted")
+
+
+def _chosen(namespaces: Sequence[str], *, all_namespaces: bool) -> Sequence[str] | None:
+    """What the two options say; None: nothing."""
+    if all_namespaces and namespaces:
+        raise click.UsageError("--namespace and --all-namespaces exclude each other")
+    return (EVERY_NAMESPACE,) if all_namespaces else namespaces or None
 
 
 def _text(kubeconfig: Path) -> str:

@@ -784,7 +784,7 @@ clusters = Table(  # Kubernetes clusters of a tenant, whose workloads its trigge
     Column("is_default", sa.Boolean, nullable=False),  # of the tenant in the region
     Column("server", sa.Text, nullable=False),  # URL of its API server
     Column("access_sealed", Bytes, nullable=False),  # what counts of its kubeconfig; deleted: empty
-    Column("namespaces", Json, nullable=False),  # of Kubernetes, that may be changed; []: all
+    Column("namespaces", Json, nullable=False),  # of Kubernetes, that may be changed; ["*"]: all
     Column("registry", NameText, nullable=False),  # host by which it knows this registry
     _at("created_at"),
     _at("updated_at"),
@@ -825,7 +825,12 @@ triggers = Table(  # a push of a tag that fits sets the image of a workload; onl
     Column("cluster_name", sa.Text, nullable=False),  # as written
     Column("enabled", sa.Boolean, nullable=False),
     Column("creator_name", sa.Text, nullable=False),
+    _to("users", "user_id", nullable=True),  # whose rights it acts with; NULL: the operator's
+    Column("operation", NameText, nullable=False),  # what policies call the request that made it
     _at("created_at"),
+    _at("enabled_at"),  # pushes from before set nothing off
+    Column("done_tag", NameText, nullable=True),  # of the latest push that was carried out
+    _at("done_pushed_at", nullable=True),  # when that push was
     UniqueConstraint("repository_id", "name"),
 )
 
@@ -885,12 +890,14 @@ tasks = Table(
     SCHEMA,
     _id(),
     _to("executions", "execution_id", nullable=True),  # NULL: housekeeping of its own
+    _to("tenants", "tenant_id", nullable=True),  # who waits for it, among long ones; NULL: nobody
     Column("kind", NameText, nullable=False),
-    Column("target", NameText, nullable=False),  # at most `concurrency` of a kind run on one target
+    Column("target", NameText, nullable=False),  # at most `per_target` of a kind run on one target
     Column("priority", sa.Integer, nullable=False),  # higher first
     Column("status", NameText, nullable=False),
     Column("arguments", Json, nullable=False),
     Column("unique_key", NameText, nullable=True),  # at most one waiting task has it
+    Column("renews", sa.Boolean, nullable=False),  # deferring the key again brings all attempts back
     Column("attempts", sa.Integer, nullable=False),
     Column("max_attempts", sa.Integer, nullable=False),
     _at("run_after"),

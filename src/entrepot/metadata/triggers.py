@@ -1,5 +1,6 @@
 """Triggers of repositories and their latest runs."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ from entrepot.metadata.schema import (
     trigger_runs,
     triggers,
 )
-from entrepot.model.ids import Micros, RepositoryId, TenantId
+from entrepot.model.ids import Micros, RepositoryId, TenantId, UserId
 from entrepot.model.tenancy import InstanceKind
 from entrepot.model.triggers import (
     Aim,
@@ -26,6 +27,15 @@ from entrepot.model.triggers import (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Who makes a trigger. `user`: with whose rights it acts, None: the operator's; `operation`: what policies call the request."""
+
+    name: str
+    user: UserId | None
+    operation: str = ""
+
+
 def insert_trigger(
     conn: Connection,
     repository: RepositoryId,
@@ -35,9 +45,10 @@ def insert_trigger(
     condition: Condition,
     aim: Aim,
     enabled: bool,
-    creator_name: str,
+    maker: Maker,
 ) -> Trigger:
     """A new trigger. The name is unique in the repository."""
+    at = now(conn)
     values = {
         "repository_id": repository,
         "tenant_id": tenant,
@@ -51,8 +62,11 @@ def insert_trigger(
         "cluster": aim.cluster,
         "cluster_name": aim.cluster_name,
         "enabled": enabled,
-        "creator_name": creator_name,
-        "created_at": now(conn),
+        "creator_name": maker.name,
+        "user_id": maker.user,
+        "operation": maker.operation,
+        "created_at": at,
+        "enabled_at": at,
     }
     made = sa.insert(triggers).values(**values).returning(triggers)
     return _trigger_of(conn.execute(made).one())
@@ -103,8 +117,9 @@ def registry_names(conn: Connection, repository: RepositoryId, suffix: str) -> s
 
 
 def set_enabled(conn: Connection, number: int, *, enabled: bool) -> None:
-    """Let it run at pushes, or not."""
-    conn.execute(sa.update(triggers).where(triggers.c.id == number).values(enabled=enabled))
+    """Let it run at pushes, or not. One that was off runs at pushes from now on."""
+    changing = sa.update(triggers).where(triggers.c.id == number, triggers.c.enabled != enabled)
+    conn.execute(changing.values(enabled=enabled, **({"enabled_at": now(conn)} if enabled else {})))
 
 
 def delete_trigger(conn: Connection, number: int) -> None:
@@ -144,6 +159,10 @@ def record_run(
             created_at=now(conn),
         )
     )
+    if succeeded:
+        earlier = sa.func.coalesce(triggers.c.done_pushed_at, 0) <= pushed_at
+        latest = sa.update(triggers).where(triggers.c.id == trigger, earlier)
+        conn.execute(latest.values(done_tag=tag, done_pushed_at=pushed_at))
     own = trigger_runs.c.trigger_id == trigger
     newest_first = sa.select(trigger_runs.c.id).where(own).order_by(trigger_runs.c.id.desc())
     last = conn.execute(newest_first.offset(keep).limit(1)).scalar()
@@ -163,17 +182,10 @@ def list_runs(conn: Connection, trigger: int, *, limit: int) -> list[TriggerRun]
 
 
 def overtaking_tag(conn: Connection, trigger: int, pushed_at: Micros) -> str | None:
-    """The tag of a run that succeeded for a later push; None: there is none."""
-    query = (
-        sa.select(trigger_runs.c.tag)
-        .where(
-            trigger_runs.c.trigger_id == trigger,
-            trigger_runs.c.succeeded,
-            trigger_runs.c.pushed_at > pushed_at,
-        )
-        .limit(1)
-    )
-    return conn.execute(query).scalar()
+    """The tag of a later push for which a run succeeded, also one that the history has forgotten; None: there is none."""
+    query = sa.select(triggers.c.done_tag)
+    later = triggers.c.done_pushed_at > pushed_at
+    return conn.execute(query.where(triggers.c.id == trigger, later)).scalar()
 
 
 def _one(conn: Connection, *which: sa.ColumnElement[bool]) -> Trigger | None:
@@ -198,7 +210,10 @@ def _trigger_of(row: Any) -> Trigger:
         ),
         is_enabled=bool(row.enabled),
         creator_name=row.creator_name,
+        user=None if row.user_id is None else UserId(row.user_id),
+        operation=row.operation,
         created_at=Micros(row.created_at),
+        enabled_at=Micros(row.enabled_at),
     )
 
 

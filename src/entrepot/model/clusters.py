@@ -7,6 +7,7 @@ from typing import Final
 from entrepot.model.errors import InvalidInput, Unknown, ValueInvalid
 from entrepot.model.ids import Micros, TenantId
 
+EVERY_NAMESPACE: Final = "*"
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 
@@ -15,7 +16,7 @@ _SUBDOMAIN: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 class Cluster:
     """A cluster as its tenant knows it; its credentials are never shown.
 
-    `namespaces`: those of Kubernetes whose workloads may be changed, empty: all. `registry`: host, perhaps with a port, by which the
+    `namespaces`: those of Kubernetes whose workloads may be changed, `*` alone: all. `registry`: host, perhaps with a port, by which the
     cluster's nodes pull from this registry. `is_default`: of the tenant in the region.
     """
 
@@ -33,7 +34,7 @@ class Cluster:
 
     def admits(self, namespace: str) -> bool:
         """Whether workloads of that namespace of Kubernetes may be changed."""
-        return not self.namespaces or namespace in self.namespaces
+        return namespace in self.namespaces or EVERY_NAMESPACE in self.namespaces
 
 
 def check_label(field: str, text: str) -> str:

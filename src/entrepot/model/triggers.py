@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from entrepot.model.errors import Unknown, ValueInvalid
-from entrepot.model.ids import Micros, RepositoryId, TenantId
+from entrepot.model.ids import Micros, RepositoryId, TenantId, UserId
 from entrepot.model.patterns import Pattern, compile_pattern
 from entrepot.oci.reference import TAG_PATTERN
 
@@ -90,7 +90,8 @@ class Aim:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """A trigger of a repository. `tenant`: whose clusters it may name."""
+    """A trigger of a repository. `tenant`: whose clusters it may name. `user`: with whose rights it acts, None: the operator's;
+    `operation`: what policies call the request that made it. Pushes from before `enabled_at` do not set it off."""
 
     id: int
     repository: RepositoryId
@@ -100,7 +101,10 @@ class Trigger:
     aim: Aim
     is_enabled: bool
     creator_name: str
+    user: UserId | None
+    operation: str
     created_at: Micros
+    enabled_at: Micros
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ def command(cast, cluster, **other):
         "name": "factory",
         "registry": "registry.acme.example:5000",
         "kubeconfig": cluster.kubeconfig(),
+        "namespaces": ["*"],
     }
     return CreateCluster(**(values | other))
 
@@ -147,9 +148,10 @@ def test_what_a_change_does_not_name_stays(world, cast, cluster):
     )
     assert access_of(world, renamed).token == TOKEN
     config = cluster.kubeconfig(user=cluster.client_pair())
-    changed = ModifyCluster(which, kubeconfig=config, namespaces=[], registry="r.example")
+    changed = ModifyCluster(which, kubeconfig=config, namespaces=["*"], registry="r.example")
     changed = world.run(modify_cluster, cast.owner, changed)
-    assert (changed.namespaces, changed.registry) == ((), "r.example")
+    assert (changed.namespaces, changed.registry) == (("*",), "r.example")
+    assert changed.admits("anything")
     access = access_of(world, changed)
     assert access.token == ""
     assert "PRIVATE KEY" in access.key
@@ -228,6 +230,8 @@ WRONG = [
     ("namespaces", ["UPPER"]),
     ("namespaces", ["a/b"]),
     ("namespaces", [f"n{i}" for i in range(101)]),
+    ("namespaces", []),
+    ("namespaces", ["*", "shop"]),
     ("public_id", "../x"),
 ]
 HOSTS = ["localhost", "localhost:5000", "10.0.0.1", "[fd00::1]:5000", "a.b:443", "r:5000"]

@@ -12,6 +12,7 @@ def test_a_cluster_goes_through_life(commands, tmp_path):
     file.write_text(CONFIG)
     given = ("--kubeconfig", str(file), "--registry", "registry.example:5000")
 
+    assert commands("cluster", "create", "factory", *given).exit_code == 2
     made = commands.json("cluster", "create", "factory", *given, "--namespace", "shop", "--default")
 
     assert (made["server"], made["default"], made["namespaces"]) == (
@@ -25,7 +26,11 @@ def test_a_cluster_goes_through_life(commands, tmp_path):
     changed = commands.json(
         "cluster", "modify", made["id"], "--all-namespaces", "--no-default", "--name", "works"
     )
-    assert (changed["name"], changed["namespaces"], changed["default"]) == ("works", [], False)
+    assert (changed["name"], changed["namespaces"], changed["default"]) == (
+        "works",
+        ["*"],
+        False,
+    )
     stdin = CONFIG.replace("kube.example", "other.example")
     commands.ok("cluster", "modify", "works", "--kubeconfig", "-", stdin=stdin)
     shown = commands.ok("cluster", "show", "works")

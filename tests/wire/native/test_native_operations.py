@@ -228,6 +228,8 @@ def peers(owner):
 
 def clusters(owner):
     said = {"name": "factory", "registry": "registry.example", "kubeconfig": KUBECONFIG}
+    assert owner.code("POST", "/tenants/-/clusters", said)[0] == 400
+    said["namespaces"] = ["*"]
     made = owner.ok("POST", "/tenants/-/clusters", {**said, "id": "c-1", "is_default": True})
     assert (made["id"], made["server"], made["is_default"]) == (
         "c-1",

@@ -56,6 +56,7 @@ def office(tmp_path_factory, cluster):
                 name,
                 REGISTRY,
                 cluster.kubeconfig(),
+                ["*"],
                 is_default=is_default,
                 public_id=f"id-of-{name}",
             )
@@ -153,14 +154,14 @@ def test_a_push_changes_the_workload_and_is_in_the_history(office, place, cluste
         "result": "success",
         "tag": "v2",
     }
-    assert cluster.restarted_at(workload_name) is None
+    started_at = cluster.restarted_at(workload_name)
     office.push(full, "v2")
     latest = history(office, path, runs=2)[0]
     assert (latest["result"], latest["detail"]) == (
         "success",
         f"app: {REGISTRY}/{full}:v2, restarted",
     )
-    assert cluster.restarted_at(workload_name) is not None
+    assert cluster.restarted_at(workload_name) > started_at
     (listed,) = office.owner.ask("GET", path)
     assert [one["tag"] for one in listed["trigger_history"]] == ["v2", "v2"]
 

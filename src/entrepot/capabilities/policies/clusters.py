@@ -23,7 +23,7 @@ from entrepot.config import HostName
 from entrepot.metadata import clusters, tenants
 from entrepot.metadata.database import Connection
 from entrepot.model.access import Caller, Permission, Resource
-from entrepot.model.clusters import Cluster, ClusterUnknown, check_label
+from entrepot.model.clusters import EVERY_NAMESPACE, Cluster, ClusterUnknown, check_label
 from entrepot.model.errors import NameTaken, QuotaExceeded, ValueInvalid
 from entrepot.model.identities import Region
 from entrepot.model.ids import TenantId
@@ -40,7 +40,8 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CreateCluster:
-    """`registry`: host, perhaps with a port, that is written before the names of images. `namespaces` of Kubernetes, empty: all.
+    """`registry`: host, perhaps with a port, that is written before the names of images. `namespaces` of Kubernetes whose workloads
+    triggers may change, at least one; `*` alone: all.
 
     `public_id` "": one is made up; else what triggers call it already. `region` "": the default one.
     """
@@ -49,8 +50,8 @@ class CreateCluster:
     name: str
     registry: str
     kubeconfig: str = field(repr=False)
+    namespaces: Sequence[str]
     region: str = ""
-    namespaces: Sequence[str] = ()
     is_default: bool = False
     public_id: str = ""
 
@@ -210,11 +211,18 @@ def _checked(
     if registry is not None:
         values["registry"] = _registry(registry)
     if namespaces is not None:
-        if len(namespaces) > MOST_NAMESPACES:
-            raise ValueInvalid("namespaces", f"at most {MOST_NAMESPACES}")
-        checked = dict.fromkeys(check_label("namespaces", one) for one in namespaces)
-        values["namespaces"] = list(checked)
+        values["namespaces"] = _namespaces(namespaces)
     return values
+
+
+def _namespaces(given: Sequence[str]) -> list[str]:
+    """Each once. That all may be changed has to be said: whoever may push to one repository can make a trigger."""
+    if list(given) == [EVERY_NAMESPACE]:
+        return [EVERY_NAMESPACE]
+    if not 1 <= len(given) <= MOST_NAMESPACES:
+        reason = f"1 to {MOST_NAMESPACES} namespaces of Kubernetes, or {EVERY_NAMESPACE} for all"
+        raise ValueInvalid("namespaces", reason)
+    return list(dict.fromkeys(check_label("namespaces", one) for one in given))
 
 
 def _registry(text: str) -> str:

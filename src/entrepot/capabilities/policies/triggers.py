@@ -15,7 +15,7 @@ from entrepot.metadata.database import Connection
 from entrepot.model.access import Caller, Permission
 from entrepot.model.clusters import check_label, check_subdomain
 from entrepot.model.content import Repository
-from entrepot.model.errors import NameTaken, QuotaExceeded, ValueInvalid
+from entrepot.model.errors import Forbidden, NameTaken, QuotaExceeded, ValueInvalid
 from entrepot.model.triggers import Aim, Condition, Trigger, TriggerRun, TriggerUnknown
 
 MOST_TRIGGERS: Final = 100  # of a repository: each push asks every one of them
@@ -63,8 +63,13 @@ class TriggerShown:
 
 
 async def create_trigger(ctx: Context, caller: Caller, command: CreateTrigger) -> Trigger:
-    """Make it. Raises Denied, RepositoryUnknown, NamespaceUnknown, ValueInvalid, PatternInvalid, NameTaken, QuotaExceeded."""
+    """Make it; each run has the caller's rights as they are then.
+
+    Raises Denied, RepositoryUnknown, NamespaceUnknown, ValueInvalid, PatternInvalid, NameTaken, QuotaExceeded.
+    """
     _check(command)
+    if caller.account is not None:  # a person's rights can be asked at each run
+        raise Forbidden(Permission.PUSH.value, str(command.place.name))
 
     def write(conn: Connection) -> Trigger:
         repository = _editable(ctx, conn, caller, command.place)
@@ -80,7 +85,7 @@ async def create_trigger(ctx: Context, caller: Caller, command: CreateTrigger) -
             condition=command.condition,
             aim=command.aim,
             enabled=command.enabled,
-            creator_name=caller.name,
+            maker=triggers.Maker(caller.name, caller.user, caller.operation),
         )
         _note(conn, caller, "create", repository, trigger=made)
         return made

@@ -2,8 +2,6 @@
 
 from typing import Final
 
-from msgspec import field
-
 from entrepot.capabilities.policies import clusters
 from entrepot.dialects.native.endpoints import Endpoint
 from entrepot.dialects.native.shapes import (
@@ -46,14 +44,14 @@ class ListClusters(OfTenant, frozen=True, kw_only=True):
 
 class CreateCluster(OfTenant, frozen=True, kw_only=True):
     """Set down a cluster. `kubeconfig`: YAML or JSON with everything inside it, no file and no program named. `registry`: host by which
-    its nodes pull from here. `namespaces` of Kubernetes that may be changed, none: all. `id`: what triggers call it; none: one is made
+    its nodes pull from here. `namespaces` of Kubernetes that may be changed, `["*"]`: all. `id`: what triggers call it; none: one is made
     up. `region`: none: the default one."""
 
     name: str
     registry: str
     kubeconfig: str
+    namespaces: list[str]
     region: str = ""
-    namespaces: list[str] = field(default_factory=list)
     is_default: bool = False
     id: str = ""
 
@@ -64,8 +62,8 @@ class CreateCluster(OfTenant, frozen=True, kw_only=True):
             self.name,
             self.registry,
             self.kubeconfig,
+            self.namespaces,
             region=self.region,
-            namespaces=self.namespaces,
             is_default=self.is_default,
             public_id=self.id,
         )

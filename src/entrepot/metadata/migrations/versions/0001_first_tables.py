@@ -705,12 +705,14 @@ def upgrade() -> None:
         "tasks",
         sa.Column("id", types.BigId(), autoincrement=True, nullable=False),
         sa.Column("execution_id", sa.BigInteger(), nullable=True),
+        sa.Column("tenant_id", sa.BigInteger(), nullable=True),
         sa.Column("kind", types.NameText(), nullable=False),
         sa.Column("target", types.NameText(), nullable=False),
         sa.Column("priority", sa.Integer(), nullable=False),
         sa.Column("status", types.NameText(), nullable=False),
         sa.Column("arguments", types.Json(), nullable=False),
         sa.Column("unique_key", types.NameText(), nullable=True),
+        sa.Column("renews", sa.Boolean(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("max_attempts", sa.Integer(), nullable=False),
         sa.Column("run_after", types.Micros(), nullable=False),
@@ -725,6 +727,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["execution_id"], ["executions.id"], name=op.f("fk_tasks_execution_id")
         ),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_tasks_tenant_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tasks")),
         sqlite_autoincrement=True,
     )
@@ -1080,11 +1083,17 @@ def upgrade() -> None:
         sa.Column("cluster_name", sa.Text(), nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("creator_name", sa.Text(), nullable=False),
+        sa.Column("user_id", sa.BigInteger(), nullable=True),
+        sa.Column("operation", types.NameText(), nullable=False),
         sa.Column("created_at", types.Micros(), nullable=False),
+        sa.Column("enabled_at", types.Micros(), nullable=False),
+        sa.Column("done_tag", types.NameText(), nullable=True),
+        sa.Column("done_pushed_at", types.Micros(), nullable=True),
         sa.ForeignKeyConstraint(
             ["repository_id"], ["repositories.id"], name=op.f("fk_triggers_repository_id")
         ),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_triggers_tenant_id")),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_triggers_user_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_triggers")),
         sa.UniqueConstraint("repository_id", "name", name=op.f("uq_triggers_repository_id_name")),
         sqlite_autoincrement=True,
