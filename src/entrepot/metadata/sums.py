@@ -14,6 +14,7 @@ _LOWER: Final = (1 << _BITS) - 1
 
 def summed(amount: sa.ColumnElement[int]) -> tuple[sa.ColumnElement[Any], sa.ColumnElement[Any]]:
     """The last two columns of a query, whose rows `of_row` reads. No rows are 0."""
+    amount = sa.cast(amount, sa.BigInteger)  # shifts of PostgreSQL's smaller integers go round
     upper = amount.op(">>")(sa.literal_column(str(_BITS)))
     lower = amount.op("&")(sa.literal_column(str(_LOWER)))
     return (sa.func.coalesce(sa.func.sum(upper), 0), sa.func.coalesce(sa.func.sum(lower), 0))

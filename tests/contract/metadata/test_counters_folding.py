@@ -5,7 +5,7 @@ import asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from entrepot.capabilities.operations.counting import Counted, correct
+from entrepot.capabilities.operations.counting import Counted, correct, drifts
 from entrepot.metadata import counters
 
 
@@ -60,10 +60,12 @@ def test_a_correction_makes_the_count_the_truth(migrated_database):
         truths=lambda _, numbers: dict.fromkeys(numbers, 4),
     )
 
-    assert db.write_sync(lambda c: correct(c, four, 0, limit=9)) == [(1, -5)]
+    assert db.read_sync(lambda c: drifts(c, four, 0, limit=9)) == [(1, -5)]
+    assert db.write_sync(lambda c: correct(c, four, 1)) == -5
     assert value(db) == 4
-    assert db.write_sync(lambda c: correct(c, four, 0, limit=9)) == [(1, 0)]
-    assert db.write_sync(lambda c: correct(c, four, 1, limit=9)) == []
+    assert db.write_sync(lambda c: correct(c, four, 1)) == 0
+    assert db.write_sync(lambda c: correct(c, four, 2)) == 0
+    assert db.read_sync(lambda c: drifts(c, four, 1, limit=9)) == []
 
 
 def test_a_count_that_is_too_large_stops_at_the_bound_and_stops_no_other(migrated_database):

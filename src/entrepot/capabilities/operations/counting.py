@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -58,11 +59,13 @@ def drifts(conn: Connection, one: Counted, after: int, *, limit: int) -> list[tu
     return [(number, truths[number] - counted[number]) for number in numbers]
 
 
-def correct(conn: Connection, one: Counted, after: int, *, limit: int) -> list[tuple[int, int]]:
-    """Make them right; what `drifts` found."""
-    found = drifts(conn, one, after, limit=limit)
-    counters.add_many(conn, {(one.subject_kind, n, one.name): drift for n, drift in found})
-    return found
+def correct(conn: Connection, one: Counted, number: int) -> int:
+    """Make the count of a subject right that was seen to be wrong: it is counted again, now with the writer. By how much it was."""
+    found = drifts(conn, one, number - 1, limit=1)
+    drift = dict(found).get(number, 0)  # else it counts no more: it is being purged
+    if drift:
+        counters.add(conn, one.subject_kind, number, one.name, drift)
+    return drift
 
 
 def recount_handler(counted: Sequence[Counted]) -> Handler:
@@ -78,14 +81,14 @@ def recount_handler(counted: Sequence[Counted]) -> Handler:
 
 
 async def _recount(ctx: JobContext, one: Counted, totals: "Counter[str]") -> None:
+    """Reads page after page, and takes the writer for one subject at a time that is wrong."""
     after = 0
-
-    while found := await ctx.write(
-        lambda conn: correct(conn, one, after, limit=_SUBJECTS)  # noqa: B023 (run before the next)
-    ):
+    while found := await ctx.db.read(partial(drifts, one=one, after=after, limit=_SUBJECTS)):
+        ctx.checkpoint()
         after = found[-1][0]
-        for subject, drift in found:
-            totals["checked"] += 1
+        totals["checked"] += len(found)
+        for subject in [number for number, drift in found if drift]:
+            drift = await ctx.write(partial(correct, one=one, number=subject))
             if drift:
                 totals["wrong"] += 1
                 _log.warning(

@@ -278,7 +278,7 @@ async def _counts(ctx: Context, report: Callable[[str, int], None]) -> AsyncIter
 
 
 async def _correct_counts(ctx: Context) -> int:
-    """Looks without the writer, and counts a page that is wrong again with it."""
+    """Looks without the writer, and counts what is wrong again with it."""
     corrected = 0
 
     for one in reconcile.COUNTED:
@@ -286,8 +286,8 @@ async def _correct_counts(ctx: Context) -> int:
         while page := await ctx.db.read(
             partial(counting.drifts, one=one, after=after, limit=SUBJECTS)
         ):
-            if any(drift for _, drift in page):
-                mend = partial(counting.correct, one=one, after=after, limit=SUBJECTS)
-                corrected += sum(1 for _, drift in await ctx.db.write(mend) if drift)
+            for number in [number for number, drift in page if drift]:
+                mend = partial(counting.correct, one=one, number=number)
+                corrected += await ctx.db.write(mend) != 0
             after = page[-1][0]
     return corrected
