@@ -1,9 +1,11 @@
-"""Events as rows. The transaction that changes content records what happened; a fan-out task hands it to its consumers.
+"""Events as rows. The transaction that changes content records what happened; where somebody waits for events of the kind, a fan-out
+task hands it to them.
 
 Nobody reads events by an id cursor: ids of concurrent transactions appear out of order, a task cannot be missed.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -15,21 +17,29 @@ from entrepot.model.ids import InstanceId, Micros, NamespaceId, RepositoryId, Te
 from entrepot.model.work import NewTask
 
 FANOUT = "events.fanout"  # kind of the task; arguments {"event": id}
+FANNED_OUT: Final = frozenset({EventKind.MANIFEST_PUSHED})
+"""Kinds that a consumer wants: no others have a task, or a million removed tags would stand before everybody's pushes. `fanout_handler`
+refuses consumers of kinds that are not here."""
 
 
 def record(conn: Connection, event: Event) -> None:
-    """Write the event and its fan-out task: both or, if the transaction fails, neither."""
+    """Write the event and, if its kind has consumers, its fan-out task: both or, if the transaction fails, neither."""
+    if event.kind not in FANNED_OUT:
+        conn.execute(events.insert().values(_row(event)))
+        return
     key = conn.execute(events.insert().values(_row(event)).returning(events.c.id)).scalar_one()
     work.defer(conn, _fan_out(key))
 
 
 def record_all(conn: Connection, happened: Sequence[Event]) -> None:
     """Likewise for many, by few statements."""
-    if not happened:
-        return
-    insert = events.insert().returning(events.c.id)
-    keys = conn.scalars(insert, [_row(event) for event in happened]).all()
-    work.defer_all(conn, [_fan_out(key) for key in sorted(keys)])
+    quiet = [_row(event) for event in happened if event.kind not in FANNED_OUT]
+    if quiet:
+        conn.execute(events.insert(), quiet)
+    told = [_row(event) for event in happened if event.kind in FANNED_OUT]
+    if told:
+        keys = conn.scalars(events.insert().returning(events.c.id), told).all()
+        work.defer_all(conn, [_fan_out(key) for key in sorted(keys)])
 
 
 def _fan_out(key: int) -> NewTask:

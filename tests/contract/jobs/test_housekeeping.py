@@ -5,6 +5,7 @@ import asyncio
 import pytest
 import sqlalchemy as sa
 
+from entrepot.bootstrap.duties import CONSUMERS
 from entrepot.capabilities.operations.counting import (
     FOLD_HANDLER,
     FOLD_WATCH,
@@ -62,17 +63,36 @@ def fan_out(jobs, *consumers, until=until_fanned_out) -> None:
 def test_each_consumer_gets_each_event_of_its_kinds_once(jobs):
     record(jobs, tag="v1")
     record(jobs, tag="v2")
-    record(jobs, EventKind.TAG_DELETED, tag="v0")
 
-    fan_out(jobs, deferring("hook"), deferring("sync", frozenset(EventKind)))
+    fan_out(jobs, deferring("hook"), deferring("sync"), deferring("scan", frozenset()))
 
     assert deferred(jobs) == [
         "hook.deliver v1",
         "hook.deliver v2",
-        "sync.deliver v0",
         "sync.deliver v1",
         "sync.deliver v2",
     ]
+
+
+def test_events_of_kinds_without_a_consumer_make_no_task(jobs):
+    for kind in EventKind:
+        if kind not in events.FANNED_OUT:
+            record(jobs, kind)
+
+    assert jobs.db.read_sync(executions.count_tasks) == {}
+    told = jobs.db.read_sync(
+        lambda conn: conn.execute(sa.select(event_rows.c.kind)).scalars().all()
+    )
+    assert set(told) == set(EventKind) - events.FANNED_OUT
+
+
+def test_a_consumer_of_a_kind_that_makes_no_task_is_refused():
+    with pytest.raises(ValueError, match=r"tag\.deleted"):
+        fanout_handler([deferring("hook", frozenset({EventKind.TAG_DELETED}))])
+
+
+def test_each_kind_that_makes_a_task_has_a_consumer():
+    assert {kind for one in CONSUMERS for kind in one.kinds} == events.FANNED_OUT
 
 
 def test_events_nobody_wants_are_done(jobs):
@@ -194,7 +214,11 @@ def test_a_recount_puts_wrong_counts_right_and_says_how_many(jobs):
         async with jobs.worker(one):
             return await jobs.until_over(task)
 
+    before = jobs.db.statistics.counts()
     assert asyncio.run(scenario()).progress == {"checked": 250, "wrong": 5}
+    assert (
+        jobs.db.statistics.counts() - before
+    ).writes < 5 + 10  # one a wrong count, and the task's own
     found = jobs.db.read_sync(lambda c: counters.many(c, "repository", range(1, 251), "tags"))
     assert found == {subject: subject for subject in range(1, 251)}
 

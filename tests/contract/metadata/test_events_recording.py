@@ -45,9 +45,21 @@ def test_many_events_have_a_fan_out_task_each(migrated_database):
     assert sorted(found, key=lambda event: event.tag) == told
 
 
+def test_of_many_events_those_without_consumers_have_no_task(migrated_database):
+    db = migrated_database
+    gone = replace(PUSH, kind=EventKind.TAG_DELETED, tag="v0")
+    db.write_sync(lambda conn: events.record_all(conn, [gone, PUSH, gone]))
+    db.write_sync(lambda conn: events.record(conn, gone))
+
+    (task,) = db.write_sync(lambda c: leases.claim(c, [Offer(events.FANOUT, 60)], limit=5))
+
+    assert db.read_sync(lambda c: events.get(c, task.arguments["event"])) == PUSH
+    assert db.write_sync(lambda c: events.purge(c, 2**60)) == 4
+
+
 def test_an_event_without_a_place_keeps_its_gaps(migrated_database):
     db = migrated_database
-    bare = Event(EventKind.NAMESPACE_DELETED, "root", 5)
+    bare = Event(EventKind.MANIFEST_PUSHED, "root", 5)
     db.write_sync(lambda conn: events.record(conn, bare))
 
     (task,) = db.write_sync(lambda c: leases.claim(c, [Offer(events.FANOUT, 60)], limit=5))

@@ -26,10 +26,13 @@ class Consumer:
 
 
 def fanout_handler(consumers: Sequence[Consumer]) -> Handler:
-    """The handler of fan-out tasks for these consumers. Names are unique; ValueError."""
+    """The handler of fan-out tasks for these consumers. Names are unique, kinds are `events.FANNED_OUT`'s; ValueError."""
     by_name = {consumer.name: consumer for consumer in consumers}
     if len(by_name) != len(consumers):
         raise ValueError("two consumers of events have the same name")
+    untold = {kind for consumer in consumers for kind in consumer.kinds} - events.FANNED_OUT
+    if untold:
+        raise ValueError(f"no task tells of events of these kinds: {', '.join(sorted(untold))}")
 
     async def run(ctx: JobContext) -> None:
         await _fan_out(ctx, by_name)
