@@ -127,6 +127,14 @@ def is_tagged(conn: Connection, manifest: ManifestId) -> bool:
     return row is not None
 
 
+def has_any(conn: Connection, repository: RepositoryId) -> bool:
+    """Whether the repository has a present tag."""
+    query = sa.select(tags.c.id).where(
+        tags.c.repository_id == repository, tags.c.valid_until.is_(None)
+    )
+    return conn.execute(query.limit(1)).first() is not None
+
+
 async def names(db: Database, repository: RepositoryId, *, after: str, limit: int) -> list[str]:
     """Present tags in bytewise order, behind `after`."""
     rows = await db.page(_NAMES, {"repository": repository, "after": after, "limit": limit})

@@ -170,7 +170,7 @@ async def remove_repository(ctx: Context, caller: Caller, command: DeleteReposit
 
     def write(conn: Connection) -> None:
         repository = settle(conn, found, caller)
-        if command.only_empty and counters.value(conn, "repository", repository.id, "tags"):
+        if command.only_empty and tags.has_any(conn, repository.id):
             raise NotEmpty(repository.full_name)
         namespaces.tombstone_repository(conn, repository.id, Micros(now(conn)))
         counters.add(conn, "namespace", repository.namespace, "repositories", -1)
