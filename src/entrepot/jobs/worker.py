@@ -31,12 +31,22 @@ LONGEST_PAUSE_SECONDS = 15.0  # between tries while the database does not answer
 class WorkerSettings:
     """How one worker works."""
 
-    slots: int = 4  # tasks at once
+    slots: int = 4  # tasks at once; two of them are never a long one's, if there are so many
     lease_seconds: float = 60.0  # of kinds that set none
     poll_seconds: float = 1.0
     finish_seconds: float = 5.0  # when stopping: tasks may end by themselves for so long
     unwind_seconds: float = 10.0  # an interrupted body may clean up for so long
     cancel_grace_seconds: float = 5.0  # a cancelled body may end by itself for so long
+
+    @property
+    def long_slots(self) -> int:
+        """Long tasks at once: what waits behind them is soon done, and everybody's."""
+        return max(1, self.slots - 2)
+
+    @property
+    def per_tenant(self) -> int:
+        """Long tasks of one tenant at once, in all workers: half of what one worker runs, so another tenant finds room."""
+        return max(1, self.long_slots // 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +82,7 @@ class Worker:
             handler.lease_seconds or self._settings.lease_seconds,
             handler.concurrency,
             handler.per_target,
+            self._settings.per_tenant if handler.is_long else None,
         )
 
     @property
@@ -133,12 +144,15 @@ class Worker:
             if run := self._runs.get(key):
                 run.ask_to_stop(grace_seconds=self._settings.cancel_grace_seconds)
         free = self._settings.slots - len(self._runs)
+        most_long = self._room_for_long()
         is_claiming = look.outlook.is_due and free > 0
         if not (is_claiming or look.outlook.is_silent or look.is_schedule_due or look.wanted):
             self._put_off(watches)
             return 0
         moment = time.monotonic()
-        claimed = await self._db.write(lambda conn: self._advance(conn, look, free))
+        claimed = await self._db.write(
+            lambda conn: self._advance(conn, look, free, most_long=most_long)
+        )
         for task in claimed:
             self._begin(group, task, moment)
         self._put_off(watches)
@@ -148,22 +162,32 @@ class Worker:
         for watch in watches:
             self._watches[watch] = time.monotonic() + watch.every_seconds
 
+    def _room_for_long(self) -> int:
+        busy = sum(run.handler.is_long for run in list(self._runs.values()))
+        return self._settings.long_slots - busy
+
     def _look(self, conn: Connection, watches: Sequence[Watch]) -> _Look:
-        kinds = list(self._handlers)
+        has_room = self._room_for_long() > 0
+        kinds = [kind for kind, one in self._handlers.items() if has_room or not one.is_long]
         holding = [run.ctx.task for run in list(self._runs.values())]
         wanted = tuple(watch for watch in watches if watch.wanted(conn))
         outlook = leases.look(conn, kinds, holding=holding)
         return _Look(outlook, schedules.is_due(conn), wanted)
 
-    def _advance(self, conn: Connection, look: _Look, free: int) -> list[Task]:
+    def _advance(self, conn: Connection, look: _Look, free: int, *, most_long: int) -> list[Task]:
         """The one write of a turn."""
         if look.is_schedule_due:
             schedules.start_due(conn)
         if look.outlook.is_silent:
-            leases.recover(conn)
+            leases.recover(conn, lost=self._lost)
         for watch in look.wanted:
             work.defer(conn, NewTask(watch.kind, unique_key=f"watch:{watch.kind}"))
-        return leases.claim(conn, self._offers, limit=free)
+        return leases.claim(conn, self._offers, limit=free, most_long=most_long)
+
+    def _lost(self, conn: Connection, task: Task) -> None:
+        handler = self._handlers.get(task.kind)
+        if handler is not None and handler.lost is not None:
+            handler.lost(conn, task)
 
     # -- running ------------------------------------------------------------------------------------------------------
 

@@ -1,37 +1,24 @@
-"""The worker's side of tasks: claim, heartbeat, finish, recover. Times are the database's.
+"""The worker's side of tasks: claim (`claims.py`), heartbeat, finish, recover. Times are the database's.
 
 A claim writes a fresh token into the row; whatever its holder writes afterwards names that token and changes nothing once the row
 carries another (LeaseLost). So a holder that was paused, or cut off, does no harm when it comes back.
 """
 
 import random
-import secrets
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from entrepot.metadata.claims import Offer, claim, task_of
 from entrepot.metadata.database import now
 from entrepot.metadata.schema import executions, tasks
 from entrepot.metadata.work import PENDING, RUNNING, held_by, lease_name, settle
 from entrepot.model.errors import LeaseLost
-from entrepot.model.ids import ExecutionId, Micros, TaskId
+from entrepot.model.ids import ExecutionId, TaskId
 from entrepot.model.work import Status, Task
-
-_SPREAD = 4  # candidates looked at for each task wanted: some may be over a limit
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A kind of task a worker can run. Limits count the whole deployment; None: no limit."""
-
-    kind: str
-    lease_seconds: float
-    concurrency: int | None = None  # of the kind
-    per_target: int | None = None  # of the kind on one target
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,132 +56,6 @@ def backoff_seconds(attempts: int) -> float:
         return 0.0
     longest: float = min(5.0 * 3.0 ** min(attempts - 1, 10), 3600.0)
     return random.uniform(0.5, 1.0) * longest  # noqa: S311 (jitter)
-
-
-# -- claim ------------------------------------------------------------------------------------------------------------
-
-
-def claim(conn: Connection, offers: Sequence[Offer], *, limit: int) -> list[Task]:
-    """Up to `limit` due tasks, by priority, then by when they became due, within the offers' limits. Now the caller's alone."""
-    moment = now(conn)
-    running = _running(conn, [offer.kind for offer in offers])
-    open_offers = {o.kind: o for o in offers if _room(o.concurrency, running[o.kind, None]) > 0}
-    if limit < 1 or not open_offers:
-        return []
-    rows = conn.execute(_candidates(open_offers, running, moment, limit=limit * _SPREAD)).all()
-    chosen = _within_limits(rows, open_offers, running, limit=limit)
-    return _take(conn, chosen, open_offers, moment)
-
-
-def _running(conn: Connection, kinds: Iterable[str]) -> Counter[tuple[str, str | None]]:
-    """How many run: by (kind, target), and by (kind, None) on all targets."""
-    query = (
-        sa.select(tasks.c.kind, tasks.c.target, sa.func.count())
-        .where(tasks.c.status == RUNNING, tasks.c.kind.in_(list(kinds)))
-        .group_by(tasks.c.kind, tasks.c.target)
-    )
-    counts: Counter[tuple[str, str | None]] = Counter()
-    for kind, target, number in conn.execute(query):
-        counts[kind, target] += number
-        counts[kind, None] += number
-    return counts
-
-
-def _room(limit: int | None, used: int) -> int:
-    return 1_000_000 if limit is None else limit - used
-
-
-def _candidates(
-    offers: Mapping[str, Offer],
-    running: Counter[tuple[str, str | None]],
-    moment: int,
-    *,
-    limit: int,
-) -> sa.Select[Any]:
-    query = (
-        sa.select(tasks)
-        .where(
-            tasks.c.status == PENDING,
-            tasks.c.run_after <= moment,
-            tasks.c.kind.in_(list(offers)),
-        )
-        .order_by(tasks.c.priority.desc(), tasks.c.run_after, tasks.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)  # SQLite has one writer and ignores it
-    )
-    for kind, offer in offers.items():
-        full = [
-            target
-            for (its, target), number in running.items()
-            if its == kind and target is not None and _room(offer.per_target, number) <= 0
-        ]
-        if full:
-            query = query.where(sa.not_(sa.and_(tasks.c.kind == kind, tasks.c.target.in_(full))))
-    return query
-
-
-def _within_limits(
-    rows: Iterable[Any],
-    offers: Mapping[str, Offer],
-    running: Counter[tuple[str, str | None]],
-    *,
-    limit: int,
-) -> list[Any]:
-    """The first rows that fit beside what runs and beside each other."""
-    used = running.copy()
-    chosen: list[Any] = []
-    for row in rows:
-        offer = offers[row.kind]
-        fits = (
-            _room(offer.concurrency, used[row.kind, None]) > 0
-            and _room(offer.per_target, used[row.kind, row.target]) > 0
-        )
-        if fits and len(chosen) < limit:
-            chosen.append(row)
-            used.update([(row.kind, None), (row.kind, row.target)])
-    return chosen
-
-
-def _take(
-    conn: Connection, rows: Sequence[Any], offers: Mapping[str, Offer], moment: int
-) -> list[Task]:
-    token = secrets.token_hex(16)
-    leases: dict[float, list[int]] = {}
-    for row in rows:
-        leases.setdefault(offers[row.kind].lease_seconds, []).append(row.id)
-    for lease_seconds, ids in leases.items():
-        conn.execute(
-            tasks.update()
-            .where(tasks.c.id.in_(ids))
-            .values(
-                status=Status.RUNNING.value,
-                attempts=tasks.c.attempts + 1,
-                lease_token=token,
-                lease_until=moment + round(lease_seconds * 1_000_000),
-                started_at=sa.func.coalesce(tasks.c.started_at, moment),
-            )
-        )
-    if begun := [row.execution_id for row in rows if row.execution_id is not None]:
-        conn.execute(
-            executions.update()
-            .where(executions.c.id.in_(begun), executions.c.status == Status.PENDING.value)
-            .values(status=Status.RUNNING.value, started_at=moment)
-        )
-    return [_task(row, token) for row in rows]
-
-
-def _task(row: Any, token: str) -> Task:
-    return Task(
-        id=TaskId(row.id),
-        kind=row.kind,
-        target=row.target,
-        arguments=row.arguments,
-        execution=None if row.execution_id is None else ExecutionId(row.execution_id),
-        attempts=row.attempts + 1,
-        max_attempts=row.max_attempts,
-        lease_token=token,
-        created_at=Micros(row.created_at),
-    )
 
 
 # -- hold and end -----------------------------------------------------------------------------------------------------
@@ -238,8 +99,13 @@ def finish(conn: Connection, task: Task, outcome: Outcome) -> None:
         settle(conn, task.execution)
 
 
-def recover(conn: Connection, *, limit: int = 100) -> int:
-    """Let tasks whose holder fell silent wait again; those without attempts left have failed. How many."""
+def recover(
+    conn: Connection,
+    *,
+    limit: int = 100,
+    lost: Callable[[Connection, Task], None] = lambda _conn, _task: None,
+) -> int:
+    """Let tasks whose holder fell silent wait again; those without attempts left have failed, and `lost` is told of them. How many."""
     rows = conn.execute(
         sa.select(tasks)
         .where(
@@ -250,7 +116,8 @@ def recover(conn: Connection, *, limit: int = 100) -> int:
         .with_for_update(skip_locked=True)
     ).all()
     for row in rows:
-        _fail(conn, row, "its worker fell silent", may_retry=True, is_silent=True)
+        if _fail(conn, row, "its worker fell silent", may_retry=True, is_silent=True):
+            lost(conn, task_of(row, row.lease_token, attempts=row.attempts))
     for execution in {row.execution_id for row in rows if row.execution_id is not None}:
         settle(conn, ExecutionId(execution))
     return len(rows)
@@ -264,7 +131,8 @@ def _fail(
     may_retry: bool,
     after_seconds: float = 0.0,
     is_silent: bool = False,
-) -> None:
+) -> bool:
+    """Whether it has failed for good."""
     if row.cancel_requested:
         _end(conn, row, Status.CANCELLED, error=error)
     elif may_retry and row.attempts < row.max_attempts:
@@ -275,6 +143,8 @@ def _fail(
         )
     else:
         _end(conn, row, Status.FAILED, error=error)
+        return True
+    return False
 
 
 def _end(conn: Connection, row: Any, status: Status, **values: object) -> None:
@@ -298,6 +168,10 @@ def _wait_again(
     run_after = now(conn) + round(after_seconds * 1_000_000)
     twin = _twin(conn, row)
     if twin is not None and row.execution_id is None:
+        if (
+            twin.renews
+        ):  # deferred since: it has all its attempts, and waits as long as this one would
+            attempts = 0
         conn.execute(
             tasks.update()
             .where(tasks.c.id == twin.id)
@@ -375,3 +249,6 @@ def look(conn: Connection, kinds: Sequence[str], *, holding: Iterable[Task]) -> 
     asked = sa.select(tasks.c.id).where(tasks.c.id.in_(held), tasks.c.cancel_requested)
     cancelled = [TaskId(key) for key in conn.execute(asked).scalars()] if held else []
     return Outlook(bool(is_due), bool(is_silent), frozenset(cancelled))
+
+
+__all__ = ["Offer", "claim"]  # with what is defined here, all that workers need

@@ -27,10 +27,13 @@ WAKE_CHANNEL = "jobs"  # hints on it carry a task's kind; workers also poll
 
 
 def defer(conn: Connection, task: NewTask) -> TaskId | None:
-    """Write a task that runs once this transaction has committed. None: one with its `unique_key` waits already."""
+    """Write a task that runs once this transaction has committed. None: one with its `unique_key` waits already; if the task `renews`,
+    that one has all its attempts again and is due no later than this one would have been."""
     row = _row(task, now(conn))
     found = conn.execute(_insert(conn, row).returning(tasks.c.id)).scalar()
     if found is None:
+        if task.renews:
+            _renew(conn, row)
         return None
     if task.execution is not None:
         _reopen(conn, task.execution)
@@ -54,12 +57,14 @@ def defer_all(conn: Connection, deferred: Sequence[NewTask]) -> None:
 def _row(task: NewTask, moment: int) -> dict[str, Any]:
     return {
         "execution_id": task.execution,
+        "tenant_id": task.tenant,
         "kind": task.kind,
         "target": task.target,
         "priority": task.priority,
         "status": Status.PENDING.value,
         "arguments": task.arguments,
         "unique_key": task.unique_key,
+        "renews": task.renews,
         "attempts": 0,
         "max_attempts": task.max_attempts,
         "run_after": moment + round(task.delay_seconds * 1_000_000),
@@ -79,6 +84,20 @@ def _insert(conn: Connection, row: dict[str, Any]) -> sa.Insert:
         index_elements=[tasks.c.unique_key],
         index_where=sa.text("unique_key IS NOT NULL AND status = 'pending'"),
     )
+
+
+def _renew(conn: Connection, row: dict[str, Any]) -> None:
+    at = row["run_after"]
+    conn.execute(
+        tasks.update()
+        .where(tasks.c.unique_key == row["unique_key"], tasks.c.status == PENDING)
+        .values(
+            attempts=0,
+            run_after=sa.case((tasks.c.run_after < at, tasks.c.run_after), else_=at),
+        )
+    )
+    if at <= row["created_at"]:
+        _wake(conn, row["kind"])
 
 
 def _wake(conn: Connection, kind: str) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from entrepot.model.ids import ExecutionId, Micros, TaskId
+from entrepot.model.ids import ExecutionId, Micros, TaskId, TenantId
 
 
 class Status(StrEnum):
@@ -26,8 +26,9 @@ class Status(StrEnum):
 class NewTask:
     """A task to be deferred in the transaction of the change that causes it.
 
-    `unique_key`: while one is pending with the same key, deferring again does nothing (its run_after stays).
-    `delay_seconds` from the database's now.
+    `unique_key`: while one is pending with the same key, deferring again does nothing (its run_after stays); with `renews` it gives the
+    one that waits all its attempts again and lets it run no later than this one would. `delay_seconds` from the database's now.
+    `tenant`: who waits for it; long work of one tenant leaves room for that of others.
     """
 
     kind: str
@@ -38,6 +39,8 @@ class NewTask:
     delay_seconds: float = 0
     unique_key: str | None = None
     max_attempts: int = 8
+    renews: bool = False
+    tenant: TenantId | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,31 @@ def test_an_idle_worker_reads_once_a_poll_and_never_writes(jobs):
     assert spent.statements <= 4 * spent.reads
 
 
+def test_long_tasks_leave_room_for_what_is_soon_done(jobs):
+    async def scenario():
+        forever = asyncio.Event()
+        long = [jobs.put("long", target=str(i)) for i in range(4)]
+        short = jobs.put()
+
+        async def wait(ctx):
+            await forever.wait()
+
+        async def soon(ctx):
+            return None
+
+        async with jobs.worker(
+            handler(soon), Handler(kind="long", run=wait, is_long=True), slots=3
+        ):
+            await jobs.until_over(short)
+            running = [jobs.show(task).status is Status.RUNNING for task in long]
+            forever.set()
+            for task in long:
+                await jobs.until_over(task)
+        return running
+
+    assert sum(asyncio.run(scenario())) == 1
+
+
 @pytest.mark.parametrize(
     ("error", "is_retried", "text"),
     [

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from entrepot.metadata import executions, leases, work
+from entrepot.metadata import claims, executions, leases, work
 from entrepot.metadata.database import Database, now
 from entrepot.metadata.leases import Failed, HandedBack, Offer, Succeeded
 from entrepot.metadata.schema import tasks
@@ -231,7 +231,8 @@ def test_a_claim_with_many_waiting_tasks_reads_the_index_in_order(migrated_datab
     db = migrated_database
     if db.dialect != "sqlite":
         pytest.skip("SQLite's plan")
-    query = leases._candidates({"copy": Offer("copy", 60)}, leases.Counter(), 1, limit=4)
+    offers = {"copy": Offer("copy", 60)}
+    query = claims._candidates(offers, claims._Used(offers), 1, limit=4)
 
     plan = db.read_sync(
         lambda c: [

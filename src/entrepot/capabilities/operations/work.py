@@ -80,7 +80,8 @@ class Handler:
     """The body of one kind of task. What `run` returns is the task's summary.
 
     A RegistryError that is retryable, and anything unexpected, is tried again with backoff; other RegistryErrors fail the task.
-    Limits count the whole deployment; None: none.
+    Limits count the whole deployment; None: none. `lost` is told, in the transaction that finds it, of a task that has failed since the
+    worker of its last attempt fell silent; it only writes, and raises nothing.
     """
 
     kind: str
@@ -89,6 +90,10 @@ class Handler:
     per_target: int | None = None  # of the kind on one target
     lease_seconds: float | None = None  # None: the worker's setting
     timeout_seconds: float | None = None  # of one attempt; None: as long as it takes
+    is_long: bool = (
+        False  # may hold a slot for hours: leaves some to others, and a tenant has its share
+    )
+    lost: Callable[[Connection, Task], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
