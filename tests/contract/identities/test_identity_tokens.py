@@ -37,7 +37,7 @@ from entrepot.capabilities.access.login import Person
 from entrepot.capabilities.instances.regions import CreateRegion, create_region
 from entrepot.metadata import tenants
 from entrepot.model.access import Permission, Resource
-from entrepot.model.errors import RateLimited, TenantUnknown, Unauthenticated
+from entrepot.model.errors import TenantUnknown, Unauthenticated
 from entrepot.model.identities import IdentityTokenRefused, ProjectUnknown
 
 PASSWORD = "of the owner"
@@ -149,15 +149,6 @@ def test_a_token_for_another_password_login_is_no_password(world, cast):
     issued = issue(world)
     with pytest.raises(Unauthenticated):
         issue(world, password=issued.token)
-
-
-def test_guesses_are_counted_with_those_at_the_registry(world, cast):
-    for _ in range(world.ctx.settings.auth.throttle_failures):
-        with pytest.raises(Unauthenticated):
-            issue(world, password="a guess")
-    with pytest.raises(RateLimited):
-        issue(world)
-    assert world.ctx.access.throttle._counts.keys() == {("192.0.2.1", "acme/owner")}
 
 
 def test_logins_are_in_the_audit_trail(world, cast):

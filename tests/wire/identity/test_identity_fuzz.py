@@ -5,6 +5,7 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from identity_client import PASSWORD
 
 NAMES = st.sampled_from(
     ["auth", "identity", "methods", "password", "user", "domain", "name", "id", "scope", "project"]
@@ -83,3 +84,25 @@ def test_any_credentials_are_refused(firm, authorization, other, date):
         X_Sdk_Date=date,
     )
     assert (answer.status, answer.code) == (401, "IAM.0001")
+
+
+@pytest.mark.parametrize("text", ["\0", "a\0b"])
+@pytest.mark.parametrize(
+    "path",
+    ["user.id", "user.name", "user.domain.id", "user.domain.name", "scope.project.id", "scope.project.name",
+     "scope.project.domain.id", "scope.project.domain.name", "scope.domain.id", "scope.domain.name"],
+)  # fmt: skip
+def test_no_field_takes_what_no_database_does(firm, path, text):
+    kind, *fields = path.split(".")
+    domain = {"name": firm.tenant.name, "id": firm.tenant.public_id}
+    user = {"name": "owner", "password": PASSWORD, "domain": dict(domain)}
+    scope = {"project": {"name": firm.project.name, "domain": dict(domain)}}
+    if path.startswith("scope.domain"):
+        scope = {"domain": dict(domain)}
+    last = user if kind == "user" else scope
+    assert firm.ask_token(user, scope).status == 201
+    for field in fields[:-1]:
+        last = last[field]
+    last[fields[-1]] = text
+    answer = firm.ask_token(user, scope)
+    assert (answer.status, answer.code) == (400, "IAM.0011"), path

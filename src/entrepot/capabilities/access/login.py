@@ -60,7 +60,7 @@ class _Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A user as APIs name them: by name in a tenant (name or public id), or by public id alone."""
+    """A user as APIs name them: by name in a tenant (name or public id), or by public id alone. What is said twice must mean the same."""
 
     user: str
     tenant: str = ""
@@ -69,10 +69,17 @@ class Person:
 
     @property
     def label(self) -> str:
-        """What failures are counted under: by names, as at Basic logins. No name has a colon, so nobody else has this label."""
-        if self.user_id:
-            return f"id:{self.user_id}"
-        return f"{self.tenant or f'id:{self.tenant_id}'}/{self.user}"
+        """All that is said: by names alone as at Basic logins. No name has a colon, so nobody else has a label of ids."""
+        if not self.user_id and not self.tenant_id:
+            return f"{self.tenant}/{self.user}"
+        return f"id:{self.user_id}/{self.tenant_id}/{self.tenant}/{self.user}"
+
+    def fits(self, user: UserStanding) -> bool:
+        """Whether nothing that is said means anybody else."""
+        who = user.principal
+        said = (self.user_id, self.user, self.tenant_id, self.tenant)
+        meant = (who.user_id, who.user_name, who.tenant_id, who.tenant_name)
+        return all(one in ("", other) for one, other in zip(said, meant, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +139,7 @@ async def _check(access: AccessState, place: _Place, attempt: Attempt) -> Logged
     candidate = _Candidate()
     if _can_be(attempt.username) and len(attempt.password) <= MAX_PASSWORD:
         candidate = await access.db.read(lambda conn: place.look_up(conn, attempt))
-    good = candidate.is_proven
-    if not good:
-        good = await access.passwords.verify(candidate.stored, attempt.password)
+    good = candidate.is_proven or await _is_right(access, attempt, candidate)
     caller = candidate.caller
     await _audit(access, place, attempt=attempt, caller=caller, is_good=good)
     if caller is None or not good:
@@ -149,6 +154,24 @@ async def _check(access: AccessState, place: _Place, attempt: Attempt) -> Logged
         most_seconds=_left(candidate.expires_at),
     )
     return caller
+
+
+async def _is_right(access: AccessState, attempt: Attempt, candidate: _Candidate) -> bool:
+    """Whether it is the password. Guesses count for whom they are about, too: one has several names, and somebody else's success is not theirs.
+
+    Raises RateLimited.
+    """
+    if candidate.caller is None:
+        return await access.passwords.verify(None, attempt.password)
+    source, who = attempt.source, f"\0{candidate.caller.subject}"  # nobody's user name
+    async with access.turn(source, who):
+        access.throttle.check(source, who)
+        good = await access.passwords.verify(candidate.stored, attempt.password)
+        if good:
+            access.throttle.succeeded(source, who)
+        else:
+            access.throttle.failed(source, who)
+    return good
 
 
 def _can_be(username: str) -> bool:
@@ -256,6 +279,8 @@ def _by_person(conn: Connection, person: Person) -> _Candidate:
         found = accounts.find_user_of(conn, person.tenant_id, person.user)
     else:
         found = accounts.find_user(conn, person.tenant, person.user)
+    if found is not None and not person.fits(found[0]):
+        found = None
     return _of_person(found, epochs.current(conn))
 
 

@@ -65,6 +65,6 @@ class RememberedLogins:
         parts = [str(instance), username, password]
         message = b"".join(
             len(data).to_bytes(4, "big") + data
-            for data in (part.encode("utf-8", "surrogateescape") for part in parts)
+            for data in (part.encode("utf-8", "surrogatepass") for part in parts)
         )
         return hashlib.blake2b(message, key=self._key, digest_size=32).digest()

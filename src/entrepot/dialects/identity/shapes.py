@@ -13,7 +13,8 @@ from entrepot.model.identities import Project, User
 from entrepot.model.ids import Micros
 from entrepot.model.tenancy import Tenant
 
-Text: TypeAlias = Annotated[str, msgspec.Meta(max_length=512)]
+_NO_NUL = r"\A[^\x00]*\Z"  # no database keeps one in a text
+Text: TypeAlias = Annotated[str, msgspec.Meta(max_length=512, pattern=_NO_NUL)]
 Secret: TypeAlias = Annotated[str, msgspec.Meta(max_length=1024)]
 
 # -- asked ------------------------------------------------------------------------------------------------------------
