@@ -1,8 +1,8 @@
 """Namespaces and repositories: rows, by name, created on first push."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -19,6 +19,8 @@ from entrepot.model.ids import (
     UserId,
 )
 from entrepot.model.tenancy import Namespace
+
+_PAGE: Final = 500
 
 
 def find_namespace(conn: Connection, instance: InstanceId, name: str) -> Namespace | None:
@@ -155,6 +157,23 @@ def has_repositories(conn: Connection, namespace: NamespaceId) -> bool:
         .limit(1)
     ).first()
     return found is not None
+
+
+def followers(conn: Connection, namespace: NamespaceId) -> Iterator[Repository]:
+    """The living repositories in it that are as public as it is, by number."""
+    after = 0
+    while True:
+        query = select_repositories().where(
+            repositories.c.namespace_id == namespace,
+            repositories.c.deleted_at.is_(None),
+            repositories.c.is_public.is_(None),
+            repositories.c.id > after,
+        )
+        page = conn.execute(query.order_by(repositories.c.id).limit(_PAGE)).all()
+        yield from map(repository_of, page)
+        if len(page) < _PAGE:
+            return
+        after = page[-1].id
 
 
 def find_repository(conn: Connection, instance: InstanceId, full_name: str) -> Repository | None:

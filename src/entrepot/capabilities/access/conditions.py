@@ -27,6 +27,7 @@ class Need(StrEnum):
 
 
 NO_NEEDS: Final[frozenset[Need]] = frozenset()
+NO_FACTS: Final[frozenset[Fact]] = frozenset()
 _LONG_AGO: Final = Micros(0)
 
 
@@ -67,6 +68,10 @@ class Condition(Protocol):
     def needs(self) -> frozenset[Need]:
         """What must be known to answer."""
 
+    @property
+    def about(self) -> frozenset[Fact]:
+        """What of a request's own saying it asks for."""
+
     def hold(self, facts: Facts, *, unknown: bool) -> bool:
         """Whether it counts for this request; `unknown` is the answer where it cannot be told."""
 
@@ -84,6 +89,11 @@ class Conditions:
     def needs(self) -> frozenset[Need]:
         """Address and time, if anything is asked of them."""
         return NO_NEEDS if self == ALWAYS else frozenset({Need.MOMENT})
+
+    @property
+    def about(self) -> frozenset[Fact]:
+        """Nothing of it."""
+        return NO_FACTS
 
     def hold(self, facts: Facts, *, unknown: bool) -> bool:
         """Whether they hold for a request; `unknown` is the answer where its address cannot be told."""

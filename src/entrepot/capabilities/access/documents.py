@@ -17,13 +17,14 @@ import structlog
 
 from entrepot.capabilities.access.conditions import (
     ALWAYS,
+    NO_FACTS,
     NO_NEEDS,
     Condition,
     Conditions,
     Need,
 )
 from entrepot.capabilities.access.wildcard import Wildcard
-from entrepot.model.access import NO_NAMES, Naming, Permission, Resource
+from entrepot.model.access import NO_NAMES, Fact, Naming, Permission, Resource
 from entrepot.model.ids import Micros
 
 MAX_DOCUMENT = 64 * 1024  # characters
@@ -94,9 +95,13 @@ class Vocabulary:
     needs_names: bool = False
     presets: tuple[Preset, ...] = ()
 
+    def names(self, operation: str) -> bool:
+        """Whether the operation is one of the dialect's own."""
+        return bool(self.prefix) and operation.startswith(self.prefix)
+
     def words(self, permission: Permission, operation: str, effect: Effect) -> tuple[str, ...]:
         """What a statement must name, to speak of this permission in this operation."""
-        if self.prefix and operation.startswith(self.prefix):
+        if self.names(operation):
             return (operation.lower() if self.is_caseless else operation,)
         words = self.actions.get(permission, ())
         return words if effect is Effect.ALLOW else words + self.denials.get(permission, ())
@@ -110,11 +115,22 @@ class BoundStatement:
     vocabulary: Vocabulary
     region: str = ""
 
-    def is_about(self, permission: Permission, operation: str = "") -> bool:
-        """Whether its actions name this permission."""
-        words = self.vocabulary.words(permission, operation, self.statement.effect)
+    def is_about(
+        self,
+        permission: Permission,
+        operation: str = "",
+        published: frozenset[Fact] = NO_FACTS,
+    ) -> bool:
+        """Whether its actions name this permission. `published`: what the request makes public; a denial that asks for that is about it
+        whatever is done, unless the dialect itself has a name for what is done."""
+        effect = self.statement.effect
+        if published and effect is Effect.DENY and not self.vocabulary.names(operation):
+            asks = self.statement.conditions.about
+            if not asks.isdisjoint(published):
+                return True
+        words = self.vocabulary.words(permission, operation, effect)
         named = [any(p.matches(word) for p in self.statement.actions) for word in words]
-        if self.vocabulary.needs_all and self.statement.effect is Effect.ALLOW:
+        if self.vocabulary.needs_all and effect is Effect.ALLOW:
             return bool(named) and all(named)
         return any(named)
 

@@ -4,15 +4,16 @@ Order: explicit deny, and what no cap of the tenant allows; tenant's owner and a
 account's permissions, public visibility, valid share; else deny.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from entrepot.capabilities.access.conditions import Facts
+from entrepot.capabilities.access.conditions import NO_FACTS, Facts
 from entrepot.capabilities.access.documents import NO_POLICIES, BoundStatement, Effect, Reading
 from entrepot.model.access import (
     NO_NAMES,
     NO_PRINCIPAL,
+    Fact,
     Level,
     Naming,
     Permission,
@@ -20,6 +21,7 @@ from entrepot.model.access import (
     Resource,
     Role,
 )
+from entrepot.model.errors import QuotaExceeded
 from entrepot.model.ids import Micros, NamespaceId, RepositoryId, TenantId
 
 # Only the root tenant's owner and administrators have these; no document, grant or account gives them.
@@ -48,6 +50,8 @@ _LEVELS_ON_REPOSITORY: Final = (
     (Permission.PUSH, Level.EDIT),
     (Permission.PULL, Level.READ),
 )
+PUBLICITY: Final = (Fact.PUBLIC, Fact.PUBLIC_NAMESPACE)
+MAX_COMPARISONS: Final = 20_000_000  # of a name with a pattern: some ten seconds
 _LONG_AGO = Micros(0)
 INACTIVE: Final = "inactive"
 NO_RULE: Final = "no rule"
@@ -62,6 +66,22 @@ class Decision:
     allowed: bool
     reason: str
     until: Micros | None = None
+
+
+@dataclass(slots=True)
+class Memo:
+    """What was found out about one caller's policies. `applying`: statements that count, by what they were asked of; `plain`: the rights
+    whatever is being done; `spent`: how often names were compared."""
+
+    applying: dict[tuple[object, ...], tuple[BoundStatement, ...]] = field(default_factory=dict)
+    plain: "Rights | None" = None
+    spent: int = 0
+
+    def spend(self, comparisons: int) -> None:
+        """Count them. Raises QuotaExceeded: a request that would keep everybody waiting for minutes ends."""
+        self.spent += comparisons
+        if self.spent > MAX_COMPARISONS:
+            raise QuotaExceeded("comparisons with policies in one request", MAX_COMPARISONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +113,18 @@ class Rights:
     networks: tuple[str, ...] | None = None
     caps: Reading | None = None
     shares: Mapping[RepositoryId, Micros | None] = field(default_factory=dict)
+    memo: Memo = field(default_factory=Memo, init=False, repr=False, compare=False)
 
     @property
     def is_administrator(self) -> bool:
         """Whether a user runs the tenant."""
         return self.role in (Role.OWNER, Role.ADMINISTRATOR)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether anything could be denied that is given."""
+        effects = {bound.statement.effect for bound in self.policies.statements}
+        return self.caps is not None or Effect.DENY in effects
 
 
 NOBODY = Rights(is_active=False)
@@ -138,7 +165,7 @@ def may_be_shared(rights: Rights, permission: Permission, resource: Resource) ->
 
 def level_on(rights: Rights, resource: Resource) -> Level:
     """The highest level that somebody of these rights has on a namespace or repository, by whatever rule."""
-    rights = replace(rights, operation="")  # whatever is being done: what may be done is asked
+    rights = _plain(rights)
     levels = _LEVELS_ON_NAMESPACE if resource.repository is None else _LEVELS_ON_REPOSITORY
     for permission, level in levels:
         if decide(rights, permission, resource).allowed:
@@ -146,14 +173,24 @@ def level_on(rights: Rights, resource: Resource) -> Level:
     return Level.NONE
 
 
+def _plain(rights: Rights) -> Rights:
+    """The same, whatever is being done: what may be done is asked."""
+    if not rights.operation:
+        return rights
+    memo = rights.memo
+    if memo.plain is None:
+        memo.plain = replace(rights, operation="")
+    return memo.plain
+
+
 def _denial(rights: Rights, permission: Permission, resource: Resource) -> str | None:
     if not rights.is_active:
         return INACTIVE
     if not rights.policies.is_readable:
         return "unreadable policy"
-    policies, caps = rights.policies.statements, rights.caps
-    if policies and _is_named(policies, rights, permission, resource, effect=Effect.DENY):
+    if _is_named(rights.policies, rights, permission, resource, Effect.DENY):
         return "explicit deny"
+    caps = rights.caps
     return None if caps is None else _excess(caps, rights, permission, resource)
 
 
@@ -163,51 +200,70 @@ def _excess(
     """Why a cap of the tenant forbids it. A list shows only what may be read: it needs no allowance of its own."""
     if not caps.is_readable:
         return "unreadable cap"
-    if _is_named(caps.statements, rights, permission, resource, effect=Effect.DENY):
+    if _is_named(caps, rights, permission, resource, Effect.DENY):
         return "explicit deny by a cap"
     if permission is Permission.CATALOG:
         return None
-    allowed = _is_named(caps.statements, rights, permission, resource, effect=Effect.ALLOW)
+    allowed = _is_named(caps, rights, permission, resource, Effect.ALLOW)
     return None if allowed else BEYOND_CAP
 
 
 def _is_named(
-    statements: Iterable[BoundStatement],
-    rights: Rights,
-    permission: Permission,
-    resource: Resource,
-    *,
-    effect: Effect,
+    reading: Reading, rights: Rights, permission: Permission, resource: Resource, effect: Effect
 ) -> bool:
-    """Whether a statement of that effect speaks of this. What cannot be told is to nobody's advantage."""
+    """Whether a statement of that effect speaks of this."""
+    if not reading.statements:
+        return False
     called: dict[str, tuple[str, ...]] = {}  # by dialect
-    facts = _facts(rights, resource)
-    for bound in statements:
-        if (
-            bound.statement.effect is not effect
-            or not bound.is_about(permission, rights.operation)
-            or (bound.region and bound.region != facts.region)
-            or not bound.statement.conditions.hold(facts, unknown=effect is Effect.DENY)
-        ):
-            continue
+    for bound in _applying(reading, rights, permission, resource, effect):
         vocabulary = bound.vocabulary
         names = called.get(vocabulary.dialect)
         if names is None:
             names = tuple(vocabulary.resources(resource, rights.naming, rights.operation))
             called[vocabulary.dialect] = names
+        rights.memo.spend(len(names) * len(bound.statement.resources))
         if bound.is_on(names):
             return True
     return False
 
 
-def _facts(rights: Rights, resource: Resource) -> Facts:
+def _applying(
+    reading: Reading, rights: Rights, permission: Permission, resource: Resource, effect: Effect
+) -> tuple[BoundStatement, ...]:
+    """The statements of that effect about this permission whose conditions hold: of whatever thing. What cannot be told is to nobody's
+    advantage."""
+    region, about = rights.naming.region(resource), resource.about
+    key = (reading is rights.caps, effect, permission, region, tuple(about.items()))
+    found = rights.memo.applying.get(key)
+    if found is None:
+        facts = _facts(rights, region, about)
+        published = _published(about)
+        found = rights.memo.applying[key] = tuple(
+            bound
+            for bound in reading.statements
+            if bound.statement.effect is effect
+            and bound.is_about(permission, rights.operation, published)
+            and (not bound.region or bound.region == region)
+            and bound.statement.conditions.hold(facts, unknown=effect is Effect.DENY)
+        )
+    return found
+
+
+def _published(about: Mapping[Fact, str]) -> frozenset[Fact]:
+    """What the request makes public."""
+    if not about:
+        return NO_FACTS
+    return frozenset(fact for fact in PUBLICITY if about.get(fact) == "true")
+
+
+def _facts(rights: Rights, region: str, about: Mapping[Fact, str]) -> Facts:
     return Facts(
         source=rights.source,
         now=rights.now,
         principal=rights.principal,
-        region=rights.naming.region(resource),
+        region=region,
         networks=rights.networks,
-        about=resource.about,
+        about=about,
     )
 
 
@@ -240,10 +296,8 @@ def _by_policy(rights: Rights, permission: Permission, resource: Resource) -> st
     # A tenant's documents give rights on its own things only: names say nothing about whose they are.
     if rights.tenant is None or rights.tenant != resource.tenant:
         return None
-    written = rights.policies.statements
-    if not written or not _is_named(written, rights, permission, resource, effect=Effect.ALLOW):
-        return None
-    return "policy"
+    given = _is_named(rights.policies, rights, permission, resource, Effect.ALLOW)
+    return "policy" if given else None
 
 
 def _by_account(rights: Rights, permission: Permission, resource: Resource) -> str | None:

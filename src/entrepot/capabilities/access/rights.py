@@ -117,7 +117,13 @@ class Judge:
         if not caller.operation:
             return  # then that was all that was asked
         plain = msgspec.structs.replace(caller, operation="")
-        decision = self.decide(conn, plain, permission, resource)
+        self.require_left(self.rights(conn, plain, resource), caller, permission, resource)
+
+    def require_left(
+        self, rights: Rights, caller: Caller, permission: Permission, resource: Resource
+    ) -> None:
+        """Likewise with rights that were read, and the operation they are of."""
+        decision = decide(rights, permission, resource)
         if not decision.allowed and decision.reason != NO_RULE:
             self._refuse(caller, permission, resource, decision.reason)
 

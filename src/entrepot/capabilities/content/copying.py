@@ -13,6 +13,7 @@ from entrepot.capabilities.content.place import (
     Target,
     existing,
     for_push,
+    in_making,
     resource_of,
     settle,
 )
@@ -82,11 +83,11 @@ def _check_denials(
     ctx: Context, conn: Connection, caller: Caller, *, origin: Repository, goal: Target
 ) -> None:
     """Raise Denied where a policy denies to read the source or to push to the target, whatever the operation is called."""
-    asked: list[tuple[Permission, Target]] = [(Permission.PULL, origin), (Permission.PUSH, goal)]
+    asked = [(Permission.PULL, resource_of(origin)), (Permission.PUSH, resource_of(goal))]
     if not isinstance(goal, Repository):
-        asked.append((Permission.REPOSITORY_CREATE, goal))
+        asked.append((Permission.REPOSITORY_CREATE, in_making(goal)))
     for permission, on in asked:
-        ctx.access.judge.require_undenied(conn, caller, permission, resource_of(on))
+        ctx.access.judge.require_undenied(conn, caller, permission, on)
 
 
 def copy_tag(ctx: Context, conn: Connection, caller: Caller, copy: CopyTag) -> Outcome:

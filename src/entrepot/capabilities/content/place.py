@@ -11,13 +11,14 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from entrepot.capabilities.content import gate
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.instances import quotas
 from entrepot.metadata import counters, events, namespaces
 from entrepot.metadata.database import Connection, now
-from entrepot.model.access import Caller, Permission, Resource
+from entrepot.model.access import Caller, Fact, Permission, Resource, to_be_public
 from entrepot.model.content import Repository
 from entrepot.model.errors import (
     Forbidden,
@@ -71,6 +72,14 @@ def resource_of(target: Target) -> Resource:
     )
 
 
+def in_making(target: NewRepository) -> Resource:
+    """Likewise for the right to make it: in a public namespace that makes something public."""
+    resource = resource_of(target)
+    if not resource.is_public:
+        return resource
+    return replace(resource, about=to_be_public(Fact.PUBLIC, is_public=True))
+
+
 async def require(ctx: Context, caller: Caller, permission: Permission, target: Target) -> None:
     """Raises Unauthenticated (log in, or with more scope) or Forbidden."""
     await gate.require(ctx, caller, permission, resource_of(target))
@@ -116,7 +125,7 @@ async def for_push(ctx: Context, caller: Caller, place: Place) -> Target:
     path = check_repository_name(place.instance.kind, place.name.path)
     target = NewRepository(namespace, path)
     await require(ctx, caller, Permission.PUSH, target)
-    await gate.require_right(ctx, caller, Permission.REPOSITORY_CREATE, resource_of(target))
+    await gate.require_right(ctx, caller, Permission.REPOSITORY_CREATE, in_making(target))
     return target
 
 

@@ -7,8 +7,15 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from entrepot.capabilities.access.rights import of_namespace, of_repository
-from entrepot.capabilities.content.place import Place, absent, create, settle
+from entrepot.capabilities.access.rights import of_repository
+from entrepot.capabilities.content.place import (
+    NewRepository,
+    Place,
+    absent,
+    create,
+    in_making,
+    settle,
+)
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.operations.trail import change, note
 from entrepot.metadata import epochs, namespaces
@@ -44,7 +51,7 @@ async def create_repository(ctx: Context, caller: Caller, command: Described) ->
 
     def write(conn: Connection) -> Repository:
         namespace = _namespace(ctx, conn, caller, place)
-        resource = _saying(command, of_namespace(namespace, path))
+        resource = _saying(command, in_making(NewRepository(namespace, path)))
         ctx.access.require(conn, caller, Permission.REPOSITORY_CREATE, resource)
         if namespaces.find_repository(conn, namespace.instance, str(place.name)) is not None:
             raise NameTaken(str(place.name))

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from msgspec import structs
 
-from entrepot.capabilities.access.rights import of_namespace
+from entrepot.capabilities.access.rights import of_namespace, of_repository
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.instances.instances import instance_for
 from entrepot.capabilities.instances.quotas import admit_namespace, default_of_shared
@@ -164,6 +164,8 @@ async def modify_namespace(ctx: Context, caller: Caller, command: ModifyNamespac
         _mark(conn, namespace, command)
         if namespace.is_public == command.is_public:
             return namespace
+        if command.is_public:
+            _check_publishing(ctx, conn, caller, namespace)
         namespaces.update_namespace(conn, namespace.id, is_public=command.is_public)
         ctx.access.raise_epoch(conn, epochs.of_tenant(namespace.tenant))
         verb = "publish" if command.is_public else "unpublish"
@@ -202,6 +204,18 @@ def _mark(conn: Connection, namespace: Namespace, command: ModifyNamespace) -> N
         name = _tagged(conn, namespace)
         tags = check_tags(command.tags)
         resource_tags.replace_tags(conn, "namespace", name, tags, tenant=namespace.tenant)
+
+
+def _check_publishing(ctx: Context, conn: Connection, caller: Caller, namespace: Namespace) -> None:
+    """Raise Forbidden where a policy denies to make public any of the repositories that follow the namespace."""
+    judge = ctx.access.judge
+    rights = judge.rights(conn, caller, of_namespace(namespace))
+    if not rights.is_limited:
+        return
+    about = to_be_public(Fact.PUBLIC, is_public=True)
+    for repository in namespaces.followers(conn, namespace.id):
+        resource = structs.replace(of_repository(repository), about=about)
+        judge.require_left(rights, caller, Permission.REPOSITORY_EDIT, resource)
 
 
 def _tagged(conn: Connection, namespace: Namespace) -> str:

@@ -5,10 +5,10 @@ from typing import TypeAlias
 
 from msgspec.structs import replace
 
-from entrepot.capabilities.access.rights import of_namespace, of_repository
+from entrepot.capabilities.access.rights import of_repository
 from entrepot.capabilities.access.sealing import SealBroken
 from entrepot.capabilities.access.targets import Target, permitted
-from entrepot.capabilities.content.place import NewRepository, Place
+from entrepot.capabilities.content.place import NewRepository, Place, in_making, resource_of
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.policies.peers import peer_address
 from entrepot.metadata import identities, instances, namespaces, tenants
@@ -107,11 +107,15 @@ def goal(
     if namespace is None:
         raise NamespaceUnknown(place.name.namespace)
     path = check_repository_name(place.instance.kind, place.name.path)
-    resource = replace(of_namespace(namespace, path), about=about)
-    for permission in (Permission.PUSH, Permission.REPOSITORY_CREATE):
+    to_make = NewRepository(namespace, path)
+    for permission, on in (
+        (Permission.PUSH, resource_of(to_make)),
+        (Permission.REPOSITORY_CREATE, in_making(to_make)),
+    ):
+        resource = replace(on, about={**on.about, **about})
         ctx.access.require(conn, caller, permission, resource)
         ctx.access.judge.require_undenied(conn, caller, permission, resource)
-    return NewRepository(namespace, path)
+    return to_make
 
 
 def _shared(conn: Connection, region: str) -> Instance | None:

@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import ip_network
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-from entrepot.capabilities.access.conditions import NO_NEEDS, Facts, Need
+from entrepot.capabilities.access.conditions import NO_FACTS, NO_NEEDS, Facts, Need
 from entrepot.capabilities.access.documents import DocumentInvalid
 from entrepot.dialects.swr.actions import WITHOUT_MEANING
 from entrepot.model.access import Fact
@@ -22,6 +23,7 @@ from entrepot.model.ids import Micros
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_VALUE: Final = 1024  # characters
+_MAX_VALUES: Final = 100  # of one operator and key
 Given: TypeAlias = Mapping[str, Mapping[str, str | bool | list[str | bool]]]
 
 
@@ -42,10 +44,11 @@ class Key:
     kind: Kind
     of: Callable[[Facts], tuple[Any, ...] | None]
     needs: frozenset[Need] = NO_NEEDS
+    about: frozenset[Fact] = NO_FACTS
 
 
-def _said(fact: Fact) -> Callable[[Facts], tuple[str, ...]]:
-    return lambda facts: _some(facts.about.get(fact, ""))
+def _said(kind: Kind, fact: Fact) -> Key:
+    return Key(kind, lambda facts: _some(facts.about.get(fact, "")), about=frozenset({fact}))
 
 
 def _some(text: str) -> tuple[str, ...]:
@@ -83,10 +86,10 @@ KEYS: Final[Mapping[str, Key]] = MappingProxyType(
         "g:RequestedRegion": Key(
             Kind.TEXT, lambda facts: _some(facts.region), frozenset({Need.NAMES})
         ),
-        "swr:TargetAccountId": Key(Kind.TEXT, _said(Fact.TARGET_TENANT)),
-        "swr:TargetRegion": Key(Kind.TEXT, _said(Fact.TARGET_REGION)),
-        "swr:AllowPublicAccess": Key(Kind.SWITCH, _said(Fact.PUBLIC)),
-        "swr:EnablePublicNameSpace": Key(Kind.SWITCH, _said(Fact.PUBLIC_NAMESPACE)),
+        "swr:TargetAccountId": _said(Kind.TEXT, Fact.TARGET_TENANT),
+        "swr:TargetRegion": _said(Kind.TEXT, Fact.TARGET_REGION),
+        "swr:AllowPublicAccess": _said(Kind.SWITCH, Fact.PUBLIC),
+        "swr:EnablePublicNameSpace": _said(Kind.SWITCH, Fact.PUBLIC_NAMESPACE),
         "swr:VpcId": Key(Kind.TEXT, lambda facts: facts.networks, frozenset({Need.NETWORKS})),
     }
 )
@@ -103,20 +106,30 @@ class _Operator:
     is_negated: bool = False
 
 
+@lru_cache(maxsize=1024)
+def _places(text: str) -> Mapping[str, int]:
+    """Where each character of it is, as bits."""
+    found: dict[str, int] = {}
+    for at, letter in enumerate(text):
+        found[letter] = found.get(letter, 0) | 1 << at
+    return found
+
+
 def _like(value: str, pattern: str) -> bool:
-    """`*` any text, `?` one character. In time of the product of both lengths, whatever the pattern."""
-    at, place, star, mark = 0, 0, -1, 0
-    while at < len(value):
-        if place < len(pattern) and pattern[place] == "*":
-            star, mark, place = place, at, place + 1
-        elif place < len(pattern) and pattern[place] in ("?", value[at]):
-            at, place = at + 1, place + 1
-        elif star >= 0:
-            mark += 1
-            at, place = mark, star + 1
+    """`*` any text, `?` one character. A step a character of the pattern: bit n of `reached` is set if so far it fits the first n of the
+    value's."""
+    places, end = _places(value), 1 << len(value)
+    reached, all_of_it = 1, (end << 1) - 1
+    for letter in pattern:
+        if letter == "*":
+            reached = -(reached & -reached) & all_of_it
+        elif letter == "?":
+            reached = reached << 1 & all_of_it
         else:
+            reached = (reached & places.get(letter, 0)) << 1
+        if not reached:
             return False
-    return not pattern[place:].strip("*")
+    return bool(reached & end)
 
 
 _POSITIVE: Final[Mapping[str, tuple[Kind, Callable[[Any, Any], bool]]]] = {
@@ -215,6 +228,11 @@ class Tests:
         """What must be known to answer."""
         return NO_NEEDS.union(*(test.key.needs for test in self.tests))
 
+    @property
+    def about(self) -> frozenset[Fact]:
+        """What of a request's own saying they ask for."""
+        return NO_FACTS.union(*(test.key.about for test in self.tests))
+
     def hold(self, facts: Facts, *, unknown: bool) -> bool:
         """Whether all hold; what cannot be told counts as `unknown`."""
         answers = [test.holds(facts) for test in self.tests]
@@ -258,8 +276,8 @@ def _test(text: str, key: str, values: list[str | bool]) -> Test:
     kind = Kind.SWITCH if operator is None else operator.kind
     if operator is not None and kind is not KEYS[key].kind:
         raise DocumentInvalid(f"{text} compares {kind}, and {key} is {KEYS[key].kind}")
-    if not values:
-        raise DocumentInvalid(f"condition {text} names no value for {key}")
+    if not 0 < len(values) <= _MAX_VALUES:
+        raise DocumentInvalid(f"condition {text} names 1 to {_MAX_VALUES} values for {key}")
     return Test(
         KEYS[key],
         operator,
