@@ -22,6 +22,9 @@ from entrepot.model.tenancy import NamespaceDetails
 
 SORTS: Final = ("name", "created_at", "updated_at", "tag_count", "namespace", "is_public")
 _EVERYTHING: Final = 2**31
+MOST_WHOLE: Final = 100
+"""Rows of a list that tells descriptions whole; longer ones tell how they begin."""
+_BEGINNING: Final = 1000  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,14 +190,17 @@ def repository_details(conn: Connection, repository: RepositoryId) -> Repository
 
 
 def details_of(conn: Connection, ids: Sequence[int]) -> list[RepositoryDetails]:
-    """Of these repositories, in their order; what is gone is left out."""
+    """Of these repositories, in their order; what is gone is left out. Of more than `MOST_WHOLE`, descriptions only begin."""
     found: dict[int, RepositoryDetails] = {}
+    description: Any = repositories.c.description
+    if len(ids) > MOST_WHOLE:
+        description = sa.func.substr(description, 1, _BEGINNING).label("description")
     for start in range(0, len(ids), 400):
         rows = conn.execute(
             select_repositories()
             .add_columns(
                 repositories.c.brief,
-                repositories.c.description,
+                description,
                 repositories.c.created_at,
                 repositories.c.updated_at,
                 repositories.c.category,

@@ -1,7 +1,7 @@
 """What is counted about repositories, for a page of them at once."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -18,19 +18,21 @@ from entrepot.metadata.schema import (
 from entrepot.metadata.schema import counters as counter_rows
 from entrepot.model.content import MAX_TAGS_TOLD, RepositoryDetails, RepositorySummary
 
-_CHUNK = 400
+MAX_NAMES: Final = 50_000
+"""Names of tags that a page tells of all its repositories together."""
+_CHUNK: Final = 400
 
 
 def summaries(
     conn: Connection, found: Sequence[RepositoryDetails], *, with_tags: bool
 ) -> list[RepositorySummary]:
-    """In their order; what is gone meanwhile is left out. `with_tags`: also the names of tags."""
+    """In their order; what is gone meanwhile is left out. `with_tags`: also names of tags, of each the newest, `MAX_NAMES` in all."""
     ids = [int(one.repository.id) for one in found]
     people = _people(conn, ids)
     counted, sizes, pulls = (
         counters.many(conn, "repository", ids, name) for name in ("tags", "tagged_bytes", "pulls")
     )
-    named = _tags(conn, ids) if with_tags else {}
+    named = _tags(conn, counted) if with_tags else {}
     return [
         RepositorySummary(
             details=one,
@@ -92,21 +94,45 @@ def _people(conn: Connection, ids: Sequence[int]) -> dict[int, Any]:
     return found
 
 
-def _tags(conn: Connection, ids: Sequence[int]) -> dict[int, list[str]]:
-    """Present tags of each, the newest first."""
-    found: dict[int, list[str]] = {}
-    rank = sa.func.row_number().over(
-        partition_by=tags.c.repository_id, order_by=(tags.c.valid_from.desc(), tags.c.name)
-    )
-    for start in range(0, len(ids), _CHUNK):
-        ranked = (
-            sa.select(tags.c.repository_id, tags.c.name, rank.label("rank"))
+def _tags(conn: Connection, counted: Mapping[int, int]) -> dict[int, list[str]]:
+    """Present tags of each, the newest first. `counted`: how many it has."""
+    most = _most_of_each(counted.values())
+    found: dict[int, list[str]] = {
+        number: list(conn.scalars(_NEWEST, {"repository": number, "most": most}))
+        for number, count in counted.items()
+        if count > most
+    }
+    whole = [number for number, count in counted.items() if count <= most]
+    for start in range(0, len(whole), _CHUNK):
+        query = (
+            sa.select(tags.c.repository_id, tags.c.name)
             .where(
-                tags.c.repository_id.in_(ids[start : start + _CHUNK]), tags.c.valid_until.is_(None)
+                tags.c.repository_id.in_(whole[start : start + _CHUNK]),
+                tags.c.valid_until.is_(None),
             )
-            .subquery()
+            .order_by(tags.c.pushed_at.desc(), tags.c.name.desc())
+            .limit(MAX_NAMES)
         )
-        query = sa.select(ranked).where(ranked.c.rank <= MAX_TAGS_TOLD).order_by(ranked.c.rank)
-        for row in conn.execute(query):
-            found.setdefault(row.repository_id, []).append(row.name)
+        for number, name in conn.execute(query):
+            found.setdefault(number, []).append(name)
     return found
+
+
+def _most_of_each(counts: Iterable[int]) -> int:
+    """How many names each repository may have so that all together are few enough: what the small ones leave is for the large."""
+    room = MAX_NAMES
+    rising = sorted(counts)
+    for number, count in enumerate(rising):
+        share = room // (len(rising) - number)
+        if min(count, MAX_TAGS_TOLD) > share:
+            return share
+        room -= min(count, MAX_TAGS_TOLD)
+    return MAX_TAGS_TOLD
+
+
+_NEWEST: Final = (
+    sa.select(tags.c.name)
+    .where(tags.c.repository_id == sa.bindparam("repository"), tags.c.valid_until.is_(None))
+    .order_by(tags.c.pushed_at.desc(), tags.c.name.desc())
+    .limit(sa.bindparam("most"))
+)

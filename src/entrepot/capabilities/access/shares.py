@@ -69,7 +69,7 @@ class BrowseShared:
     """The caller's repositories that are shared (`is_own`), or those of others that are shared with the caller's tenant.
 
     `namespace`: its name; `name`: a part of the repository's; `owner`: the tenant it belongs to, by name; `is_valid`: of received ones only
-    those that have not ended, or only those that have; `sort`: one of `metadata.shares.SORTS`.
+    those that have not ended, or only those that have; `sort`: one of `metadata.shares.SORTS`; `with_tags`: with names of their tags.
     """
 
     instance: InstanceId
@@ -80,6 +80,7 @@ class BrowseShared:
     is_valid: bool | None = None
     sort: str = "updated_at"
     descending: bool = True
+    with_tags: bool = True
     window: Slice = field(default_factory=Slice)
 
 
@@ -197,7 +198,7 @@ async def browse_shared(ctx: Context, caller: Caller, command: BrowseShared) -> 
         first = command.window.offset
         if listing.is_exact:
             page, total = shares.shared_page(conn, asked, command.window)
-            return Rows(_summarized(conn, page), total, first)
+            return Rows(_summarized(conn, page, with_tags=command.with_tags), total, first)
         everything, _ = shares.shared_page(conn, asked, Slice())
 
         def is_seen(repository: Repository) -> bool:
@@ -208,15 +209,17 @@ async def browse_shared(ctx: Context, caller: Caller, command: BrowseShared) -> 
 
         seen = [one for one in everything if is_seen(one.details.repository)]
         page = seen[first : first + command.window.limit]
-        return Rows(_summarized(conn, page), len(seen), first)
+        return Rows(_summarized(conn, page, with_tags=command.with_tags), len(seen), first)
 
     return await ctx.db.read(read)
 
 
-def _summarized(conn: Connection, page: list[SharedRepository]) -> list[SharedSummary]:
+def _summarized(
+    conn: Connection, page: list[SharedRepository], *, with_tags: bool
+) -> list[SharedSummary]:
     """With what is counted about those that are still shared, or own."""
     living = [one.details for one in page if not one.has_ended]
-    found = summaries.summaries(conn, living, with_tags=True)
+    found = summaries.summaries(conn, living, with_tags=with_tags)
     ended = [one.details for one in page if one.has_ended]
     found += [_of_ended(one) for one in summaries.summaries(conn, ended, with_tags=False)]
     by_id = {one.details.repository.id: one for one in found}

@@ -103,9 +103,10 @@ def repositories_seen(
     if listing.is_exact:
         return Rows(*browsing.repositories_page(conn, asked, command.window), command.window.offset)
     everything, _ = browsing.repositories_page(conn, asked, Slice())
-    seen = [one for one in everything if listing.admits(one.repository)]
+    seen = [one.repository.id for one in everything if listing.admits(one.repository)]
     first = command.window.offset
-    return Rows(seen[first : first + command.window.limit], len(seen), first)
+    page = browsing.details_of(conn, seen[first : first + command.window.limit])
+    return Rows(page, len(seen), first)
 
 
 async def browse_tags(ctx: Context, caller: Caller, command: BrowseTags) -> Rows[TagDetails]:

@@ -38,10 +38,23 @@ async def summarize_repository(
 async def summarize_repositories(
     ctx: Context, caller: Caller, command: BrowseRepositories
 ) -> Rows[RepositorySummary]:
-    """A page of those that the caller may read, with the names of their tags."""
+    """A page of those that the caller may read, with names of their tags."""
+    return await _summarize(ctx, caller, command, with_tags=True)
 
+
+async def count_repositories(
+    ctx: Context, caller: Caller, command: BrowseRepositories
+) -> Rows[RepositorySummary]:
+    """Likewise, without the tags."""
+    return await _summarize(ctx, caller, command, with_tags=False)
+
+
+async def _summarize(
+    ctx: Context, caller: Caller, command: BrowseRepositories, *, with_tags: bool
+) -> Rows[RepositorySummary]:
     def read(conn: Connection) -> Rows[RepositorySummary]:
         page = repositories_seen(ctx, conn, caller, command)
-        return Rows(summaries.summaries(conn, page.rows, with_tags=True), page.total, page.offset)
+        found = summaries.summaries(conn, page.rows, with_tags=with_tags)
+        return Rows(found, page.total, page.offset)
 
     return await ctx.db.read(read)

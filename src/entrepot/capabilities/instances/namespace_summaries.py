@@ -1,6 +1,8 @@
 """Namespaces with who made them and what the caller may do there."""
 
 from dataclasses import dataclass
+from itertools import islice
+from typing import Final
 
 from entrepot.capabilities.access.evaluator import level_on
 from entrepot.capabilities.access.rights import of_namespace
@@ -13,6 +15,9 @@ from entrepot.model.access import Caller, Level, Permission
 from entrepot.model.errors import NamespaceUnknown
 from entrepot.model.ids import InstanceId, TenantId
 from entrepot.model.tenancy import Namespace, NamespaceDetails
+
+MOST: Final = 10_000
+"""Namespaces of an answer: these lists know no pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,7 @@ class SummarizeNamespaces:
 async def summarize_namespaces(
     ctx: Context, caller: Caller, command: SummarizeNamespaces
 ) -> list[NamespaceSummary]:
-    """Those that the caller may see, by name. Raises NamespaceUnknown."""
+    """Those that the caller may see, by name, at most `MOST`. Raises NamespaceUnknown."""
     asked = NamespaceFilter(command.tenant, instance=command.instance, name=command.name)
 
     def read(conn: Connection) -> list[NamespaceSummary]:
@@ -56,10 +61,14 @@ async def summarize_namespaces(
             if command.reached
             else frozenset()
         )
-        found = [
-            (one, level_on(listing.rights, of_namespace(one.namespace)) or Level.READ)
+        seen = (
+            one
             for one in rows
             if listing.admits_namespace(one.namespace) or one.namespace.id in reached
+        )
+        found = [
+            (one, level_on(listing.rights, of_namespace(one.namespace)) or Level.READ)
+            for one in islice(seen, MOST)
         ]
         if command.must_exist and not found:
             raise NamespaceUnknown(command.name[:300])

@@ -120,7 +120,7 @@ class ListSharedReposDetails(Asks, frozen=True, kw_only=True):
             is_valid=self.status,
             sort=column,
             descending=descending,
-            window=paging.window(self.limit, self.offset, default=None),
+            window=paging.window(self.limit, self.offset, default=paging.MOST),
         )
 
 

@@ -100,8 +100,13 @@ class RepositoryPage(Answers, frozen=True, kw_only=True):
     def of(cls, result: Rows[RepositorySummary], _asked: Asked) -> "RepositoryPage":
         """As they are."""
         rows = [RepositoryRow.of(one) for one in result.rows]
-        end = result.offset + len(rows)
-        return cls(repos=rows, nextMarker=end if end < result.total else 0)
+        return cls(repos=rows, nextMarker=_next(result.offset, len(rows), result.total))
+
+
+def _next(offset: int, rows: int, total: int) -> int:
+    """The marker behind a page; an empty one is the last, whatever is counted."""
+    end = offset + rows
+    return end if rows and end < total else 0
 
 
 class ListSharedRepoDetails(Asks, frozen=True, kw_only=True):
@@ -124,6 +129,7 @@ class ListSharedRepoDetails(Asks, frozen=True, kw_only=True):
             is_valid=self.status,
             sort="updated_at",
             descending=True,
+            with_tags=False,
             window=Slice(self.marker, self.limit),
         )
 
@@ -138,8 +144,7 @@ class SharedPage(Answers, frozen=True, kw_only=True):
     def of(cls, result: Rows[SharedSummary], _asked: Asked) -> "SharedPage":
         """As they are."""
         rows = [RepositoryRow.of(one.summary, is_valid=one.is_valid) for one in result.rows]
-        end = result.offset + len(rows)
-        return cls(repos=rows, nextMarker=end if end < result.total else 0)
+        return cls(repos=rows, nextMarker=_next(result.offset, len(rows), result.total))
 
 
 class ListRepositoryTag(OfRepository, frozen=True, kw_only=True):
@@ -194,7 +199,7 @@ ENDPOINTS: Final = (
         Operation(
             "ListRepoDetails",
             ListRepoDetails,
-            summarizing.summarize_repositories,
+            summarizing.count_repositories,
             RepositoryPage,
             is_documented=False,
         ),
