@@ -14,10 +14,10 @@ from entrepot.capabilities.instances.instances import running
 from entrepot.capabilities.instances.requested import Requested, find_requested
 from entrepot.capabilities.operations.auditing import AuditLog
 from entrepot.dialects.operation import Addresses, Asked, Operation
+from entrepot.dialects.rates import SHARED
 from entrepot.dialects.tcr import envelope, parameters
 from entrepot.dialects.tcr.book import BOOK, WITHDRAWN
 from entrepot.dialects.tcr.errors import refusal_of, refusal_of_signing
-from entrepot.dialects.tcr.rates import SHARED
 from entrepot.dialects.tcr.refusal import Refusal
 from entrepot.dialects.tcr.regions import NAMES
 from entrepot.dialects.tcr.signing import (
