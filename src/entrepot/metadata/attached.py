@@ -155,6 +155,32 @@ def list_attachments(conn: Connection, policy: PolicyId) -> list[Attachment]:
     return found
 
 
+def most_together(conn: Connection, policy: PolicyId) -> int:
+    """Characters of the living policies that one user, group or tenant has, the most of those that this one is attached to."""
+    most = 0
+    for column in (
+        policy_attachments.c.user_id,
+        policy_attachments.c.group_id,
+        policy_attachments.c.tenant_id,
+    ):
+        bound = sa.select(column).where(
+            policy_attachments.c.policy_id == policy, column.is_not(None)
+        )
+        together = sa.func.sum(sa.func.length(policies.c.document))
+        query = (
+            sa.select(together)
+            .select_from(
+                policy_attachments.join(policies, policies.c.id == policy_attachments.c.policy_id)
+            )
+            .where(column.in_(bound), policies.c.deleted_at.is_(None))
+            .group_by(column)
+            .order_by(together.desc())
+            .limit(1)
+        )
+        most = max(most, int(conn.scalar(query) or 0))
+    return most
+
+
 def capped_by(conn: Connection, policy: PolicyId) -> list[TenantId]:
     """The tenants that it caps."""
     query = sa.select(policy_attachments.c.tenant_id).where(

@@ -204,6 +204,16 @@ def add_member(conn: Connection, group: GroupId, user: UserId) -> bool:
     return True
 
 
+def count_groups(conn: Connection, user: UserId) -> int:
+    """How many living groups the user is in."""
+    query = (
+        sa.select(sa.func.count())
+        .select_from(group_members.join(groups, groups.c.id == group_members.c.group_id))
+        .where(group_members.c.user_id == user, groups.c.deleted_at.is_(None))
+    )
+    return int(conn.scalar(query) or 0)
+
+
 def remove_member(conn: Connection, group: GroupId, user: UserId) -> bool:
     """Take the user out of the group; False if they were not in it."""
     done = conn.execute(

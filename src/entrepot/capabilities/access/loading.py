@@ -108,7 +108,7 @@ class Loader:
 
     def _read(self, documents: Iterable[AttachedDocument]) -> Reading:
         found = NO_POLICIES
-        for one in documents:
+        for one in dict.fromkeys(documents):  # somebody may have it by several groups
             reading = self.vocabularies.read([(one.dialect, one.document)])
             found += reading.only_in(one.region) if one.region else reading
         return found

@@ -7,7 +7,7 @@ attaches them. The root tenant has none: it could lock everybody out.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from entrepot.capabilities.access.identities.policies import policy_named, stored
+from entrepot.capabilities.access.identities.policies import check_together, policy_named, stored
 from entrepot.capabilities.access.identities.standing import living_tenant, rights_changed
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.operations.trail import change, note
@@ -29,10 +29,13 @@ class Cap:
 
 
 async def cap_tenant(ctx: Context, caller: Caller, command: Cap) -> None:
-    """Limit the tenant; no matter if it was. Raises Denied, TenantUnknown, PolicyUnknown, Protected (the root tenant)."""
+    """Limit the tenant; no matter if it was. Raises Denied, TenantUnknown, PolicyUnknown, Protected (the root tenant), QuotaExceeded."""
 
     def do(conn: Connection, policy: Policy) -> bool:
-        return attached.attach(conn, stored(conn, policy).id, Principal(tenant=command.tenant))
+        number = stored(conn, policy).id
+        is_new = attached.attach(conn, number, Principal(tenant=command.tenant))
+        check_together(conn, number)
+        return is_new
 
     await _change(ctx, caller, "tenant.cap", command, do)
 

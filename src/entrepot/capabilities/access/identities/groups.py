@@ -1,6 +1,7 @@
 """Groups: users who share policies."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from entrepot.capabilities.access.identities.standing import (
     group_named,
@@ -14,9 +15,11 @@ from entrepot.capabilities.operations.trail import change, note
 from entrepot.metadata import identities
 from entrepot.metadata.database import Connection, now
 from entrepot.model.access import Caller
-from entrepot.model.errors import NameTaken, UserUnknown
+from entrepot.model.errors import NameTaken, QuotaExceeded, UserUnknown
 from entrepot.model.identities import IDENTITY_NAME, Group, User
 from entrepot.model.ids import Micros, TenantId
+
+MAX_GROUPS: Final = 20  # of one user: the policies of all are read at each request
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +101,13 @@ async def delete_group(ctx: Context, caller: Caller, command: NamedGroup) -> Non
 
 
 async def add_member(ctx: Context, caller: Caller, command: Membership) -> None:
-    """Put a user into a group; no matter if they are in it. Raises Denied, GroupUnknown, UserUnknown."""
+    """Put a user into a group; no matter if they are in it. Raises Denied, GroupUnknown, UserUnknown, QuotaExceeded."""
 
     def write(conn: Connection) -> None:
         group, user = _pair(ctx, conn, caller, command)
         if identities.add_member(conn, group.id, user.id):
+            if identities.count_groups(conn, user.id) > MAX_GROUPS:
+                raise QuotaExceeded("groups of a user", MAX_GROUPS)
             rights_changed(ctx, conn, group.tenant)
             note(conn, caller, "group.add", group.name, tenant=group.tenant, user=user.name)
 

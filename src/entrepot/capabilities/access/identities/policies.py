@@ -6,7 +6,7 @@ A policy of the root tenant may also cap another tenant (`caps`). Presets are ev
 import asyncio
 from dataclasses import dataclass, replace
 
-from entrepot.capabilities.access.documents import DocumentInvalid
+from entrepot.capabilities.access.documents import MAX_DOCUMENT, DocumentInvalid
 from entrepot.capabilities.access.identities.standing import (
     group_named,
     require_identities,
@@ -20,7 +20,7 @@ from entrepot.metadata import access, attached, identities, policies, tenants
 from entrepot.metadata.attached import Principal
 from entrepot.metadata.database import Connection, now
 from entrepot.model.access import NO_NAMES, Caller, Permission, Resource
-from entrepot.model.errors import NameTaken, Protected, ValueInvalid
+from entrepot.model.errors import NameTaken, Protected, QuotaExceeded, ValueInvalid
 from entrepot.model.identities import (
     MAX_DESCRIPTION,
     POLICY_NAME,
@@ -31,6 +31,9 @@ from entrepot.model.identities import (
 )
 from entrepot.model.ids import Micros, PolicyId, TenantId
 
+MAX_TOGETHER = (
+    2 * MAX_DOCUMENT
+)  # characters of what is attached to one user, group or tenant: each request reads it
 _NOT_STORED = PolicyId(0)
 
 
@@ -105,7 +108,7 @@ async def create_policy(ctx: Context, caller: Caller, command: WritePolicy) -> P
 
 
 async def update_policy(ctx: Context, caller: Caller, command: WritePolicy) -> Policy:
-    """Replace document, dialect and description. Raises Denied, PolicyUnknown, Protected (a preset), ValueInvalid."""
+    """Replace document, dialect and description. Raises Denied, PolicyUnknown, Protected (a preset), ValueInvalid, QuotaExceeded."""
     await _check(ctx, caller, command)
 
     def write(conn: Connection) -> Policy:
@@ -117,6 +120,8 @@ async def update_policy(ctx: Context, caller: Caller, command: WritePolicy) -> P
             document=command.document,
             description=command.description,
         )
+        if len(command.document) > len(policy.document):
+            check_together(conn, policy.id)
         _changed(ctx, conn, policy)
         note(conn, caller, "policy.update", policy.name, tenant=policy.tenant)
         return policy_named(ctx, conn, command.tenant, command.name)
@@ -167,12 +172,13 @@ async def delete_policy(ctx: Context, caller: Caller, command: NamedPolicy) -> N
 
 
 async def attach_policy(ctx: Context, caller: Caller, command: AttachPolicy) -> None:
-    """Attach; no matter if it was. Raises Denied, PolicyUnknown, UserUnknown, GroupUnknown, ProjectUnknown, ValueInvalid."""
+    """Attach; no matter if it was. Raises Denied, PolicyUnknown, UserUnknown, GroupUnknown, ProjectUnknown, ValueInvalid, QuotaExceeded."""
 
     def write(conn: Connection) -> None:
         policy, to = _resolve(ctx, conn, caller, command)
         policy = stored(conn, policy)
         if attached.attach(conn, policy.id, to):
+            check_together(conn, policy.id)
             rights_changed(ctx, conn, policy.tenant)
             _note(conn, caller, "policy.attach", command)
 
@@ -239,6 +245,12 @@ def stored(conn: Connection, policy: Policy) -> Policy:
         document=policy.document,
         description=policy.description,
     )
+
+
+def check_together(conn: Connection, policy: PolicyId) -> None:
+    """In the transaction that attached or changed it: raise QuotaExceeded where somebody has too much to be read at each request."""
+    if attached.most_together(conn, policy) > MAX_TOGETHER:
+        raise QuotaExceeded("characters of policies attached together", MAX_TOGETHER)
 
 
 async def _check(ctx: Context, caller: Caller, command: WritePolicy) -> None:
