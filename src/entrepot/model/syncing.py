@@ -132,6 +132,13 @@ class SyncJobUnknown(Unknown):
 
 
 @dataclass(eq=False)
+class ImageMoved(Unavailable):
+    """The tag was set to something else again and again while it was copied."""
+
+    tag: str
+
+
+@dataclass(eq=False)
 class RemoteUnavailable(Unavailable):
     """The other registry does not answer, or not as it should."""
 

@@ -1,5 +1,8 @@
 """Copying one tag to a registry elsewhere, whole and in an order that shows nothing half: blobs, manifests, the tags of signers, and
 the tag itself last. What is there already is not sent again, so a copy that was interrupted goes on where it was.
+
+Hours may lie between reading an image and setting its tag there. So before manifests are put, and before each tag is, it is looked at
+again here: whether whoever copies still may, and whether the tags still mean what was read. What is older never comes last.
 """
 
 import asyncio
@@ -8,15 +11,15 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias, TypeVar
 
-from entrepot.capabilities.content.copying import blob_digests
-from entrepot.capabilities.content.whole import Part, Whole, whole_image
+from entrepot.capabilities.content.whole import Whole, whole_image
 from entrepot.capabilities.context import Context
-from entrepot.metadata import blobs, manifests
+from entrepot.metadata import images, manifests, tags
 from entrepot.metadata.database import Connection
+from entrepot.metadata.images import Part
 from entrepot.model.content import Blob, Repository
 from entrepot.model.errors import ManifestUnknown, ReferencesUnknown
 from entrepot.model.ids import BlobId
-from entrepot.model.syncing import Outcome
+from entrepot.model.syncing import ImageMoved, Outcome
 from entrepot.ports.blobs import ObjectKey
 from entrepot.ports.registry import BlobToSend, Content, RemoteRegistry
 
@@ -28,6 +31,10 @@ AT_ONCE: Final = 4  # blobs on their way, and questions whether something is the
 Origins: TypeAlias = Callable[[Connection, Sequence[BlobId]], Mapping[BlobId, Sequence[str]]]
 
 
+def _stands(_conn: Connection) -> None:
+    """Nothing can end it."""
+
+
 def _no_origins(_conn: Connection, _blobs: Sequence[BlobId]) -> Mapping[BlobId, Sequence[str]]:
     return {}
 
@@ -35,13 +42,15 @@ def _no_origins(_conn: Connection, _blobs: Sequence[BlobId]) -> Mapping[BlobId, 
 @dataclass(frozen=True, slots=True)
 class CopyOut:
     """A tag of a repository here, and the repository's full name there. `replace`: also where the tag means something else;
-    `origins`: in a transaction, repositories there that may have these blobs, by blob."""
+    `origins`: in a transaction, repositories there that may have these blobs, by blob; `stands`: in a transaction, raises where the copy
+    is not wanted any more as it began."""
 
     source: Repository
     tag: str
     target: str
     replace: bool
     origins: Origins = _no_origins
+    stands: Callable[[Connection], None] = _stands
 
 
 class Watcher(Protocol):
@@ -74,25 +83,26 @@ class _Progress:
 async def copy_out(
     ctx: Context, remote: RemoteRegistry, command: CopyOut, watcher: Watcher
 ) -> Outcome:
-    """Do it. Raises what RemoteRegistry does, ManifestUnknown, ReferencesUnknown (content is gone here), ValueInvalid, and what
-    `watcher.checkpoint` raises; what was sent by then stays there and is found by the next attempt."""
+    """Do it. Raises what RemoteRegistry does, ManifestUnknown, ReferencesUnknown (content is gone here), ValueInvalid, ImageMoved, and
+    what `watcher.checkpoint` and `stands` raise; what was sent by then stays there and is found by the next attempt."""
     whole = await ctx.db.read(lambda conn: whole_image(conn, command.source.id, command.tag))
     there = await remote.digest_of(command.target, command.tag)
     if there not in (None, whole.root.digest) and not command.replace:
         return Outcome.EXISTED
     copy = _Copy(ctx, remote, command, whole, _Progress(watcher))
     missing = await copy.missing_parts({there})
-    tags = await copy.missing_tags()
-    if there == whole.root.digest and not missing and not tags:
+    signers = await copy.missing_tags()
+    if there == whole.root.digest and not missing and not signers:
         return Outcome.UNCHANGED
     await copy.send_blobs(missing)
+    await copy.confirm()
     for part in missing:
         await copy.put(part, part.digest)
-    for name, digest in tags:
-        await copy.put(copy.parts[digest], name)
-    if there != whole.root.digest:
-        await copy.put(whole.root, command.tag)
-    return Outcome.COPIED
+    for name, digest in signers:
+        await copy.set_tag(name, digest)
+    if there == whole.root.digest or await copy.set_tag(command.tag, whole.root.digest):
+        return Outcome.COPIED
+    return Outcome.EXISTED
 
 
 class _Copy:
@@ -136,19 +146,45 @@ class _Copy:
                 found.append((name, digest))
         return found
 
+    # -- what may have changed ----------------------------------------------------------------------------------------
+
+    async def confirm(self) -> None:
+        """Raise ImageMoved where a tag here does not mean any more what is being copied, and what `stands` raises."""
+        source, root = self.command.source.id, self.whole.root.digest
+        wanted = {**dict(self.whole.tags), self.command.tag: root}
+
+        def look(conn: Connection) -> None:
+            self.command.stands(conn)
+            for name, digest in wanted.items():
+                if tags.current(conn, source, name) != self.parts[digest].id:
+                    raise ImageMoved(self.command.tag)
+
+        await self.ctx.db.read(look)
+
+    async def set_tag(self, name: str, digest: str) -> bool:
+        """Let it mean the manifest there. False: it means something else by now, and is not to be replaced."""
+        target = self.command.target
+        if not self.command.replace and await self.remote.digest_of(target, name) not in (
+            None,
+            digest,
+        ):
+            return False
+        await self.confirm()
+        await self.put(self.parts[digest], name)
+        return True
+
     # -- sending ------------------------------------------------------------------------------------------------------
 
     async def send_blobs(self, missing: Iterable[Part]) -> None:
         """All blobs of these manifests, several at once. The first failure ends the others."""
-        digests = dict.fromkeys(d for part in missing for d in blob_digests(part.manifest))
+        ids = [part.id for part in missing]
         source = self.command.source.id
 
         def find(conn: Connection) -> list[tuple[Blob, tuple[str, ...]]]:
-            found = {digest: blobs.find_linked(conn, source, digest) for digest in digests}
-            gone = tuple(digest for digest, blob in found.items() if blob is None)
+            gone = images.missing_blobs(conn, source, ids)
             if gone:
-                raise ReferencesUnknown(gone)
-            here = [blob for blob in found.values() if blob is not None]
+                raise ReferencesUnknown(tuple(gone))
+            here = images.linked_blobs(conn, source, ids)
             origins = self.command.origins(conn, [blob.id for blob in here])
             return [(blob, tuple(origins.get(blob.id, ()))) for blob in here]
 

@@ -3,6 +3,7 @@
 No rule can make images go round for ever: a copy that finds everything at its target writes nothing there, so nothing follows from it.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +13,14 @@ from entrepot.capabilities.content.copying import CopyTag, copy_tag
 from entrepot.capabilities.content.place import Place, settle
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.operations.fanout import Consumer
-from entrepot.capabilities.operations.work import KEEP_SECONDS, Handler, JobContext, Summary, Watch
+from entrepot.capabilities.operations.work import (
+    KEEP_SECONDS,
+    Handler,
+    JobCancelled,
+    JobContext,
+    Summary,
+    Watch,
+)
 from entrepot.capabilities.policies.copying_out import CopyOut, copy_out
 from entrepot.capabilities.policies.destinations import (
     AtPeer,
@@ -27,10 +35,10 @@ from entrepot.metadata.database import Connection, now
 from entrepot.metadata.sync_jobs import NewJob
 from entrepot.model.access import Caller
 from entrepot.model.content import Repository
-from entrepot.model.errors import ManifestUnknown, RepositoryUnknown
+from entrepot.model.errors import ManifestUnknown, RepositoryUnknown, StorageUnavailable
 from entrepot.model.events import Event, EventKind
-from entrepot.model.ids import BlobId, Micros, RepositoryId
-from entrepot.model.syncing import JobStatus, Outcome, RegionUnserved, SyncRule
+from entrepot.model.ids import BlobId, ManifestId, Micros, RepositoryId
+from entrepot.model.syncing import ImageMoved, JobStatus, Outcome, RegionUnserved, SyncRule
 from entrepot.model.work import NewTask
 from entrepot.oci.reference import RepositoryName
 from entrepot.ports.registry import RegistryOpener
@@ -39,7 +47,9 @@ PLAN: Final = "sync.plan"
 COPY: Final = "sync.copy"
 PURGE: Final = "sync.purge"
 REASON: Final = "sync"  # of the events that copies within the deployment make
-PER_TARGET: Final = 2  # copies to one region at once
+ATTEMPTS: Final = 32  # the last more than a day after the first: a peer may be away for a night
+RECHECK_SECONDS: Final = 120.0  # how often a copy under way is asked whether it still may
+_BEGINNINGS: Final = 5  # of one attempt: each time the tag is moved meanwhile, it begins anew
 _MOST_TAGS: Final = 50  # that one push without a tag can concern
 _DEEPEST: Final = 4  # signatures of signatures, indexes in indexes
 _PURGED: Final = 1000
@@ -114,7 +124,11 @@ def tags_concerned(conn: Connection, repository: RepositoryId, digest: str) -> l
 
 
 def defer_job(conn: Connection, job: NewJob, rule: int | None = None) -> bool:
-    """In a transaction: let the tag be copied. False: one that waits will take the tag as it is now. `rule`: while it is there."""
+    """In a transaction: let the tag be copied. False: one that waits will take the tag as it is now, with all its attempts again.
+    `rule`: while it is there.
+
+    One copy of a tag to a place goes at a time, so that no older one comes behind a newer.
+    """
     number = sync_jobs.insert_job(conn, job)
     where = f"{job.target.region}/{job.target.namespace}"
     overrides = "over" if job.overrides else "beside"
@@ -122,9 +136,12 @@ def defer_job(conn: Connection, job: NewJob, rule: int | None = None) -> bool:
         conn,
         NewTask(
             COPY,
-            target=f"{job.tenant}:{job.target.region}",
+            target=f"{job.repository}:{job.tag}:{where}",
             arguments={"job": number, "rule": rule},
-            unique_key=f"{COPY}:{job.repository}:{job.user}:{overrides}:{where}:{job.tag}",
+            unique_key=f"{COPY}:{job.repository}:{job.user}:{rule or ''}:{overrides}:{where}:{job.tag}",
+            max_attempts=ATTEMPTS,
+            renews=True,
+            tenant=job.tenant,
         ),
     )
     if task is None:
@@ -139,11 +156,12 @@ def defer_job(conn: Connection, job: NewJob, rule: int | None = None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Begun:
-    """A job that may run."""
+    """A job that may run. `image`: what the tag meant."""
 
     wanted: NewJob
     caller: Caller
     source: Repository
+    image: ManifestId
     to: Destination
 
 
@@ -158,13 +176,21 @@ class _Run:
         self.rule: int | None = job.task.arguments["rule"]
 
     async def run(self) -> None:
-        """Copy, and write down what came of it with the end of the task."""
-        begun = await self.ctx.db.read(self._begin)
-        if begun is not None and isinstance(begun.to, AtPeer):
-            outcome = await self._copy_out(begun, begun.to)
-            await self.job.finish(lambda conn: self._end(conn, _STATUS[outcome]))
-        else:
-            await self.job.finish(self._copy_here)
+        """Copy, and write down what came of it with the end of the task. Where the tag is moved meanwhile, or the peer changed, it is
+        begun anew: nobody else need have been asked to copy what the tag means now."""
+        for beginning in range(1, _BEGINNINGS + 1):
+            begun = await self.ctx.db.read(self._begin)
+            if begun is None or not isinstance(begun.to, AtPeer):
+                await self.job.finish(self._copy_here)
+                return
+            try:
+                outcome = await self._copy_out(begun, begun.to)
+            except ImageMoved:
+                if beginning == _BEGINNINGS:
+                    raise
+            else:
+                await self.job.finish(partial(self._end, status=_STATUS[outcome]))
+                return
 
     def _begin(self, conn: Connection) -> _Begun | None:
         """What is to be done, for a caller who still may. None: it is not wanted any more."""
@@ -179,10 +205,20 @@ class _Run:
         region = wanted.target.region
         place = Place(instance, RepositoryName(found.namespace_name, found.path))
         repository = source(self.ctx, conn, caller, place, region=region)
-        if tags.current(conn, repository.id, wanted.tag) is None:
+        image = tags.current(conn, repository.id, wanted.tag)
+        if image is None:
             raise ManifestUnknown(wanted.tag)
         to = destination(self.ctx, conn, repository, target=wanted.target, tenant=wanted.tenant)
-        return _Begun(wanted, caller, repository, to)
+        return _Begun(wanted, caller, repository, image, to)
+
+    def _stands(self, conn: Connection, begun: _Begun) -> None:
+        """In a transaction: raise unless the job is ours, wanted and allowed, and about the same image and place as when it began."""
+        work.check_lease(conn, self.job.task)
+        again = self._begin(conn)
+        if again is None:
+            raise JobCancelled
+        if (again.image, again.to) != (begun.image, begun.to):
+            raise ImageMoved(begun.wanted.tag)
 
     def _copy_here(self, conn: Connection) -> Summary:
         """Rows only, in the transaction that ends the task."""
@@ -199,10 +235,33 @@ class _Run:
 
     async def _copy_out(self, begun: _Begun, to: AtPeer) -> Outcome:
         wanted = begun.wanted
-        origins = partial(_origins, wanted)
-        command = CopyOut(begun.source, wanted.tag, str(to.name), wanted.overrides, origins)
-        async with self.opener(to.address) as remote:
-            return await copy_out(self.ctx, remote, command, self.job)
+        command = CopyOut(
+            begun.source,
+            wanted.tag,
+            str(to.name),
+            wanted.overrides,
+            origins=partial(_origins, wanted),
+            stands=lambda conn: self._stands(conn, begun),
+        )
+        try:
+            async with self.opener(to.address) as remote, asyncio.TaskGroup() as group:
+                looking = group.create_task(self._look_again(begun))
+                outcome = await copy_out(self.ctx, remote, command, self.job)
+                looking.cancel()
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        return outcome
+
+    async def _look_again(self, begun: _Begun) -> None:
+        """Ends a copy under way, by raising, that is not wanted any more: its blobs may take hours."""
+        while True:
+            await asyncio.sleep(RECHECK_SECONDS)
+            try:
+                await self.ctx.db.read(lambda conn: self._stands(conn, begun))
+            except (
+                StorageUnavailable
+            ):  # an outage of the database should not throw away an hour of copying
+                continue
 
     def _end(self, conn: Connection, status: JobStatus) -> Summary:
         sync_jobs.end_job(conn, self.number, status)
@@ -232,7 +291,8 @@ def copy_handler(ctx: Context, opener: RegistryOpener) -> Handler:
     return Handler(
         kind=COPY,
         run=lambda job: _Run(ctx, job, opener).run(),
-        per_target=PER_TARGET,
+        per_target=1,
+        is_long=True,
         timeout_seconds=ctx.settings.outbound.copy_timeout.seconds,
     )
 
