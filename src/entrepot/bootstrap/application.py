@@ -43,6 +43,7 @@ def make_application(
 
     tcr = Tcr(ctx, audit, count=on_call)
     swr = Swr(ctx, audit, count=on_call)
+    basic = BasicSignIn(ctx, audit, on_login=on_login)
     return Application(
         ctx,
         InstanceHosts(ctx, audit),
@@ -52,7 +53,7 @@ def make_application(
             Wire.TCR: tcr,
             Wire.SWR: swr,
             Wire.IDENTITY: Identity(ctx, audit, count=on_call, on_login=on_login),
-            Wire.DOCKYARD: Swr(ctx, audit, count=on_call, paths=DOCKYARD, sign_in=BasicSignIn(ctx)),
+            Wire.DOCKYARD: Swr(ctx, audit, count=on_call, paths=DOCKYARD, sign_in=basic),
             Wire.ROOT: Root(tcr, swr),
             Wire.NATIVE: Native(ctx, audit, on_login=on_login),
         },

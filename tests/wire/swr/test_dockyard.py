@@ -74,3 +74,15 @@ def test_members_see_what_is_theirs(office: Office):
     found = ask(office, "GET", f"/dockyard/v2/namespaces/{name}", None, office.member)
     assert found.json == {}
     assert ask(office, "GET", "/dockyard/v2/repositories", None, office.member).json == []
+
+
+def test_a_login_for_a_day_reads_and_changes_nothing(office: Office):
+    answer = office.owner.send("POST", "/v2/manage/utils/secret")
+    (login,) = answer.json["auths"].values()
+    headers = {"Authorization": f"Basic {login['auth']}", "Content-Type": "application/json"}
+    assert office.plain("GET", "/dockyard/v2/repositories", b"", headers).status == 200
+    name = office.fresh("dock")
+    body = json.dumps({"namespace": name}).encode()
+    refused = office.plain("POST", "/dockyard/v2/namespaces", body, headers)
+    assert (refused.status, refused.code[:3]) == (403, "403")
+    assert ask(office, "GET", f"/dockyard/v2/namespaces/{name}").json == {}

@@ -19,7 +19,8 @@ from entrepot.capabilities.access.identities.projects import Place, place_of, pr
 from entrepot.capabilities.access.login import Person, authenticate_password
 from entrepot.capabilities.context import Context
 from entrepot.metadata import access as standings
-from entrepot.metadata import epochs, identities, tenants
+from entrepot.metadata import audit, epochs, identities, tenants
+from entrepot.metadata.audit import AuditEntry, Outcome
 from entrepot.metadata.database import Connection
 from entrepot.model.errors import TenantUnknown, Unauthenticated
 from entrepot.model.identities import IdentityTokenRefused, Project, ProjectUnknown, User
@@ -99,11 +100,20 @@ class TokenLogin:
 async def issue_identity_token(
     ctx: Context, command: IssueToken, *, source: str, request_id: str = ""
 ) -> Issued:
-    """A token for a user with a password. Raises Unauthenticated, RateLimited, RightsStale, ProjectUnknown, TenantUnknown."""
+    """A token for a user with a password, which the audit trail tells of, as of scopes that are not the user's.
+
+    Raises Unauthenticated, RateLimited, RightsStale, ProjectUnknown, TenantUnknown.
+    """
     caller = await authenticate_password(
         ctx.access, command.person, command.password, source=source, request_id=request_id
     )
-    holder = await ctx.db.read(lambda conn: _holder(ctx, conn, caller, command.scope))
+    try:
+        holder = await ctx.db.read(lambda conn: _holder(ctx, conn, caller, command.scope))
+    except (ProjectUnknown, TenantUnknown) as error:
+        kind = "project" if isinstance(error, ProjectUnknown) else "tenant"
+        denied = _entry(caller, f"{kind} {error.name}"[:300], Outcome.DENIED)
+        await ctx.db.write(lambda conn: audit.record(conn, denied))
+        raise
     now = _now()
     validity = Validity(now, Micros(now + LIFETIME_SECONDS * 1_000_000))
     project = holder.place.project
@@ -117,7 +127,24 @@ async def issue_identity_token(
         project="" if project is None else project.public_id,
     )
     token = jws.sign(ctx.access.ring, msgspec.to_builtins(claims), kind=KIND)
+    made = _entry(caller, f"identity token {claims.jti}", Outcome.DONE, project)
+    await ctx.db.write(lambda conn: audit.record(conn, made))
     return Issued(token, validity, holder)
+
+
+def _entry(
+    caller: LoggedIn, resource: str, outcome: Outcome, project: Project | None = None
+) -> AuditEntry:
+    return AuditEntry(
+        actor=caller.name,
+        action="token.issue",
+        resource=resource,
+        outcome=outcome,
+        tenant=caller.tenant,
+        source=caller.source,
+        request_id=caller.request_id,
+        details={} if project is None else {"project": project.name},
+    )
 
 
 async def check_identity_token(

@@ -12,7 +12,7 @@ from entrepot.capabilities.operations.auditing import AuditLog
 from entrepot.dialects.identity import errors
 from entrepot.dialects.identity.errors import Refusal
 from entrepot.dialects.identity.operations import ROWS, Call, Row, Told
-from entrepot.dialects.sign_in import SignIn
+from entrepot.dialects.sign_in import SignIn, note_project
 from entrepot.http.bodies import BodyTooLarge, ClientDisconnected, read_body
 from entrepot.http.messages import Request, Response
 from entrepot.model.errors import (
@@ -22,6 +22,7 @@ from entrepot.model.errors import (
     Unauthenticated,
     Unavailable,
 )
+from entrepot.model.identities import ProjectUnknown
 from entrepot.model.tenancy import Instance
 
 MAX_BODY: Final = 64 * 1024
@@ -89,6 +90,10 @@ class Identity:
                 self._audit.denied(
                     signed.caller, operation, "identity", request=request, error=error
                 )
+            raise
+        except ProjectUnknown as error:
+            if signed is not None:
+                note_project(self._audit, signed.caller, error, request)
             raise
         headers = [*errors.HEADERS, (b"x-iam-trace-id", request.id.encode()), *told.headers]
         return Response(told.status, headers, msgspec.json.encode(told.body))

@@ -3,6 +3,6 @@
 The two wires share it and know nothing of each other.
 """
 
-from entrepot.dialects.sign_in.sign_in import SignedIn, SignIn
+from entrepot.dialects.sign_in.sign_in import SignedIn, SignIn, note_project
 
-__all__ = ["SignIn", "SignedIn"]
+__all__ = ["SignIn", "SignedIn", "note_project"]

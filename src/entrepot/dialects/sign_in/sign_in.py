@@ -18,9 +18,9 @@ from entrepot.dialects.sign_in.signature import (
     read_claim,
 )
 from entrepot.http.messages import Request
-from entrepot.model.errors import Unauthenticated
-from entrepot.model.identities import CredentialsMissing, Project
-from entrepot.model.tenancy import Tenant
+from entrepot.model.errors import Forbidden, Unauthenticated
+from entrepot.model.identities import CredentialsMissing, Project, ProjectUnknown
+from entrepot.model.tenancy import Instance, Tenant
 
 _INLINE: Final = 65_536  # bytes hashed on the event loop
 
@@ -41,26 +41,38 @@ class SignIn:
         self._ctx = ctx
         self._audit = audit
 
-    async def authenticate(self, request: Request, body: bytes, operation: str = "") -> SignedIn:
+    async def authenticate(
+        self,
+        request: Request,
+        body: bytes,
+        operation: str = "",
+        *,
+        instance: Instance | None = None,  # noqa: ARG002  (who signs does so everywhere)
+    ) -> SignedIn:
         """The caller, whose rights count. `operation`: see `Caller`.
 
         Raises CredentialsMissing, any other Unauthenticated for credentials that are no good (IdentityTokenRefused, SignatureUnreadable,
-        KeyRefused, SignatureWrong, SessionTokenWrong and so on), RateLimited, and ProjectUnknown for a project that is not the tenant's.
+        KeyRefused, SignatureWrong, SessionTokenWrong and so on), RateLimited, and ProjectUnknown for a project that is not the tenant's, or
+        not the one that the token is for.
         """
         try:
-            caller, project = await self._caller(request, body, operation)
+            caller, bound = await self._caller(request, body, operation)
         except Unauthenticated as error:
-            if not error.noted:
-                self._audit.denied(None, "login", "deployment", request=request, error=error)
-                error.noted = True
+            note_login(self._audit, error, request)
             raise
         request.caller = caller
-        place = await find_place(
-            self._ctx, caller, request.header(b"x-project-id").strip() or project
-        )
+        named = request.header(b"x-project-id").strip()
+        try:
+            if bound and named not in ("", bound):
+                raise ProjectUnknown(named[:100])
+            place = await find_place(self._ctx, caller, named or bound)
+        except ProjectUnknown as error:
+            note_project(self._audit, caller, error, request)
+            raise
         return SignedIn(caller, place.tenant, place.project)
 
     async def _caller(self, request: Request, body: bytes, operation: str) -> tuple[LoggedIn, str]:
+        """Who it is, and the project that their token is for, if any."""
         if is_signed(request.header(b"authorization")):
             claim = await self._claim(request, body)
             return await authenticate_key(self._ctx, _attempt(request, claim, operation)), ""
@@ -87,6 +99,21 @@ class SignIn:
         if len(body) > _INLINE:
             return await self._ctx.blocking(lambda: read_claim(signed, time.time()))
         return read_claim(signed, time.time())
+
+
+def note_login(audit: AuditLog, error: Unauthenticated, request: Request) -> None:
+    """That credentials were no good, unless the trail has it."""
+    if not error.noted:
+        audit.denied(None, "login", "deployment", request=request, error=error)
+        error.noted = True
+
+
+def note_project(
+    audit: AuditLog, caller: LoggedIn, error: ProjectUnknown, request: Request
+) -> None:
+    """That somebody named a project that is not theirs."""
+    denied = Forbidden("project", error.name)
+    audit.denied(caller, "project.enter", f"project {error.name}", request=request, error=denied)
 
 
 def _attempt(request: Request, claim: Claim, operation: str) -> KeyAttempt:

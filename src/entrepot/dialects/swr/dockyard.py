@@ -1,13 +1,16 @@
 """The older paths of the same API, `/dockyard/v2/`, which no book has and other registries' replication still asks.
 
-Callers log in with Basic there: `<project>@<access key>` and the password derived from the pair, or any other login.
+Callers log in with Basic there: `<project>@<access key>` and the password derived from the pair, or any other login. Only a pair of
+keys or a user's password changes anything: tokens lie about in clients' configuration files, and push and pull.
 """
 
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
+from entrepot.capabilities.access.callers import CredentialKind, LoggedIn
 from entrepot.capabilities.content import summarizing
 from entrepot.capabilities.content.browsing import BrowseRepositories, Rows
+from entrepot.capabilities.context import Context
 from entrepot.capabilities.instances import namespace_summaries, namespaces
 from entrepot.capabilities.instances.namespace_summaries import (
     NamespaceSummary,
@@ -19,9 +22,13 @@ from entrepot.dialects.swr.endpoints import Endpoint, Paths
 from entrepot.dialects.swr.organizations import CreateNamespace
 from entrepot.dialects.swr.refusal import Refusal
 from entrepot.dialects.swr.shapes import Answers, Asks, Nothing, Text
+from entrepot.metadata.browsing import Slice
+from entrepot.model.access import Caller
 from entrepot.model.content import RepositorySummary
-from entrepot.model.errors import NameInvalid, NameTaken
+from entrepot.model.errors import Forbidden, NameInvalid, NameTaken
+from entrepot.model.tenancy import Namespace
 
+MOST: Final = 10_000  # repositories of an answer
 _CENTER_WRONG: Final = "4001035"
 
 
@@ -46,7 +53,7 @@ class FindNamespace(Asks, frozen=True, kw_only=True):
 
 
 class Repositories(Asks, frozen=True, kw_only=True):
-    """List all repositories of the caller's account that the caller may read."""
+    """List the repositories of the caller's account that the caller may read, the last changed first, at most 10,000."""
 
     center: Text = "self"
     filter: Text = ""
@@ -56,7 +63,11 @@ class Repositories(Asks, frozen=True, kw_only=True):
         if self.center != "self":
             raise Refusal(_CENTER_WRONG, "filter: only center::self is served")
         return BrowseRepositories(
-            asked.instance.id, asked.tenant, sort="updated_at", descending=True
+            asked.instance.id,
+            asked.tenant,
+            sort="updated_at",
+            descending=True,
+            window=Slice(0, MOST),
         )
 
 
@@ -125,6 +136,20 @@ class AllRepositories(shapes.Rows, frozen=True, kw_only=True):
         return cls(rows=rows)
 
 
+async def create_namespace(
+    ctx: Context, caller: Caller, command: namespaces.CreateNamespace
+) -> Namespace:
+    """Raises as `namespaces.create_namespace`, and Forbidden for whoever logged in with a token."""
+    _require_person(caller)
+    return await namespaces.create_namespace(ctx, caller, command)
+
+
+def _require_person(caller: Caller) -> None:
+    known = caller.credential.kind if isinstance(caller, LoggedIn) else CredentialKind.NONE
+    if known not in (CredentialKind.USER, CredentialKind.KEY):
+        raise Forbidden("api", "changes with a token: log in with a password or a pair of keys")
+
+
 _READ: Final = "swr:namespace:getNamespace"
 ENDPOINTS: Final = (
     Endpoint(
@@ -157,7 +182,7 @@ ENDPOINTS: Final = (
         Operation(
             "CreateNamespace",
             CreateNamespace,
-            namespaces.create_namespace,
+            create_namespace,
             Nothing,
             changes=True,
             is_documented=False,

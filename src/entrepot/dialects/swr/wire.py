@@ -16,7 +16,7 @@ from entrepot.capabilities.instances.namespaces import NamedNamespace, owner_of
 from entrepot.capabilities.instances.requested import find_shared
 from entrepot.capabilities.operations.auditing import AuditLog
 from entrepot.dialects.operation import Addresses, Asked
-from entrepot.dialects.sign_in import SignedIn, SignIn
+from entrepot.dialects.sign_in import SignedIn, SignIn, note_project
 from entrepot.dialects.swr import errors, parameters
 from entrepot.dialects.swr.endpoints import AnyEndpoint, Paths
 from entrepot.dialects.swr.openapi import PATH as OPENAPI
@@ -28,7 +28,7 @@ from entrepot.dialects.swr.versions import version_answer
 from entrepot.http.bodies import BodyTooLarge, ClientDisconnected, read_body
 from entrepot.http.messages import Request, Response
 from entrepot.model.errors import Denied, NamespaceUnknown, RegistryError, Unavailable, Unknown
-from entrepot.model.identities import CredentialsMissing, Project
+from entrepot.model.identities import CredentialsMissing, Project, ProjectUnknown
 from entrepot.model.tenancy import Instance
 
 MAX_BODY: Final = 12 * 1024 * 1024
@@ -43,8 +43,8 @@ _log = structlog.get_logger(__name__)
 class SignsIn(Protocol):
     """Learns who sends a request. See `SignIn`, which is the usual one."""
 
-    async def authenticate(self, request: Request, body: bytes) -> SignedIn:
-        """Raises CredentialsMissing, any other Unauthenticated, RateLimited, ProjectUnknown."""
+    async def authenticate(self, request: Request, body: bytes, *, instance: Instance) -> SignedIn:
+        """`instance`: the one that the route found. Raises CredentialsMissing, any other Unauthenticated, RateLimited, ProjectUnknown."""
 
 
 class Swr:
@@ -68,7 +68,7 @@ class Swr:
         self._suffix = str(ctx.settings.http.suffix)
         self._as_array = ctx.settings.api.swr_error_arrays
 
-    async def __call__(self, request: Request, _instance: Instance) -> Response:
+    async def __call__(self, request: Request, instance: Instance) -> Response:
         """Answer one request; raises nothing of ours."""
         told = version_answer(request)
         if told is not None:
@@ -77,7 +77,7 @@ class Swr:
             return Response(200, list(_HEADERS), document())
         outcome = "done"
         try:
-            return await self._answer(request)
+            return await self._answer(request, instance)
         except Refusal as refusal:
             outcome = refusal.full_code
             return errors.answer(refusal, request.id, as_array=self._as_array)
@@ -92,9 +92,9 @@ class Swr:
             operation = "" if request.caller is None else request.caller.operation
             self._count("swr", operation or "unknown", outcome)
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request, instance: Instance) -> Response:
         body = await self._body(request)
-        signed = await self._signed(request, body)
+        signed = await self._signed(request, body, instance)
         endpoint, values = _endpoint(self._paths, request)
         request.caller = caller = replace(signed.caller, operation=endpoint.action)
         asked = parameters.read(endpoint, values, request.scope["query_string"], body)
@@ -120,9 +120,9 @@ class Swr:
         request.received += len(body)
         return body
 
-    async def _signed(self, request: Request, body: bytes) -> SignedIn:
+    async def _signed(self, request: Request, body: bytes, instance: Instance) -> SignedIn:
         try:
-            return await self._sign_in.authenticate(request, body)
+            return await self._sign_in.authenticate(request, body, instance=instance)
         except CredentialsMissing as error:
             raise Refusal(UNSIGNED, "neither a token nor a signature is given") from error
         except RegistryError as error:
@@ -165,6 +165,8 @@ class Swr:
         who is known: names are unique."""
         if isinstance(error, Unavailable):
             _log.warning("unavailable", request_id=request.id, error=str(error))
+        if isinstance(error, ProjectUnknown):
+            note_project(self._audit, where.caller, error, request)
         if isinstance(error, Denied) and not error.noted:
             resource = getattr(asked, "namespace", "tenant")
             self._audit.denied(
