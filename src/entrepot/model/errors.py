@@ -282,6 +282,7 @@ class Denied(RegistryError):
     """The caller is not who may do this."""
 
     noted = False  # whether the audit trail has it already
+    action = ""  # what the trail calls the change that was refused
 
 
 @dataclass(eq=False)

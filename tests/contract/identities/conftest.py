@@ -16,6 +16,7 @@ from entrepot.capabilities.access.sealing import MasterKeys, Sealer
 from entrepot.capabilities.access.state import AccessState
 from entrepot.capabilities.content.hashers import LiveHashers
 from entrepot.capabilities.context import Context
+from entrepot.capabilities.operations.auditing import AuditLog
 from entrepot.capabilities.operations.first_start import first_start
 from entrepot.config import Source, load
 from entrepot.dialects.swr.policies import SWR
@@ -25,11 +26,20 @@ from entrepot.metadata.database import Database
 from entrepot.metadata.hot import HotReads
 from entrepot.metadata.schema import audit, epochs
 from entrepot.model.access import SYSTEM, Caller, Role
+from entrepot.model.errors import Forbidden
 from entrepot.model.identities import User
 from entrepot.model.tenancy import Instance, Tenant
 from entrepot.storage.memory import MemoryStore
 
 OPERATOR = replace(SYSTEM, name="operator:test")
+
+
+@dataclass(frozen=True)
+class Request:
+    """As far as the trail wants to know it."""
+
+    client: str = ""
+    id: str = ""
 
 
 class World:
@@ -39,10 +49,16 @@ class World:
         self.ctx = ctx
         self.runner = runner
         self.operator = OPERATOR
+        self.trail = AuditLog(ctx.db, pulls=False)
 
     def run(self, use_case, caller: Caller, *arguments):
-        """Run a use case to its end."""
-        return self.runner.run(use_case(self.ctx, caller, *arguments))
+        """Run a use case to its end. A change that is denied is noted as wires do."""
+        try:
+            return self.runner.run(use_case(self.ctx, caller, *arguments))
+        except Forbidden as error:
+            if error.action and not error.noted:
+                self.trail.denied(caller, "", "", request=Request(caller.source), error=error)
+            raise
 
     def do(self, awaitable):
         """Run anything else that is awaited."""
@@ -88,7 +104,8 @@ class World:
         return self.read(lambda conn: conn.execute(query).scalar()) or 0
 
     def audited(self, action: str) -> list[tuple[str, str, str]]:
-        """(actor, resource, outcome) of the audit rows of an action, in order."""
+        """(actor, resource, outcome) of the audit rows of an action, in order; of denials since the last time, behind the others."""
+        self.do(self.trail.flush())
         query = (
             sa.select(audit.c.actor, audit.c.resource, audit.c.outcome)
             .where(audit.c.action == action)

@@ -396,13 +396,14 @@ def test_the_trail_says_which_operation_it_was(world, cast):
         .where(audit.c.action == "namespace.create")
         .order_by(audit.c.id)
     )
+    world.do(world.trail.flush())
     rows = world.read(lambda conn: conn.execute(query).all())
     assert [(row.outcome, row.details.get("operation")) for row in rows] == [
         ("done", "tcr:CreateNamespace"),
         ("done", None),
         ("denied", "tcr:CreateNamespace"),
     ]
-    assert rows[2].details["permission"] == "namespace:create"
+    assert rows[2].details["reason"] == "namespace:create"
 
 
 def test_callers_keep_their_operation_from_request_to_request(cast):

@@ -1,6 +1,6 @@
 """The data plane's part of the audit trail: denials and pulls, gathered in memory and written in batches; and its retention.
 
-Changes and logins write their own entries in their own transactions (`trail.note`). Here a pull or a denial costs a dict look-up: equal
+Changes and logins write their own entries in their own transactions (`trail.note`). Here a pull or a denial, also of a change, costs a dict look-up: equal
 ones of one interval are one row whose `times` says how many, so neither a busy cluster nor an attacker can make the trail a bottleneck.
 """
 
@@ -92,13 +92,20 @@ class AuditLog:
     def denied(
         self, caller: Caller | None, action: str, resource: str, *, request: Asked, error: Denied
     ) -> None:
-        """A caller was refused. None: credentials that were no good. Never blocks, never fails."""
+        """A caller was refused. None: credentials that were no good. `action`, `resource`: unless the error knows better what was to be
+        changed. Never blocks, never fails."""
         reason = "unauthenticated" if isinstance(error, Unauthenticated) else "forbidden"
         self.denials[reason] += 1
-        why = error.permission if isinstance(error, Forbidden) else reason
+        why: dict[str, object] = {"reason": reason}
+        if isinstance(error, Forbidden):
+            why["reason"] = error.permission
+            if error.action:
+                action, resource = error.action, error.resource
         if isinstance(error, AddressRefused):
-            why = "address"
-        self._add(caller, action, resource, Outcome.DENIED, request=request, why={"reason": why})
+            why["reason"] = "address"
+        if caller is not None and caller.operation not in ("", action):
+            why["operation"] = caller.operation
+        self._add(caller, action, resource, Outcome.DENIED, request=request, why=why)
 
     def pulled(self, caller: Caller, resource: str, *, request: Asked) -> None:
         """A manifest was given out. Nothing is kept where `audit.pulls` is off."""

@@ -1,0 +1,41 @@
+"""Changes that are denied are in the audit trail: by what they would have been, and as few rows as there are kinds of them."""
+
+import time
+from collections.abc import Callable
+
+import sqlalchemy as sa
+from office import Office
+
+from entrepot.metadata.schema import audit
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_many_of_one_kind_are_few_rows(office: Office):
+    organization, repository = office.repository()
+    eve = office.hire("eve")
+    path = f"/v2/manage/namespaces/{organization}/repositories/{repository}/access-domains"
+    body = {"access_domain": "nobody", "permit": "read", "deadline": "forever"}
+    for _ in range(12):
+        assert eve.send("POST", path, body).status == 403
+    query = sa.select(audit.c.resource, audit.c.outcome, audit.c.details).where(
+        audit.c.action == "share.create", audit.c.actor == "eve"
+    )
+
+    def rows():
+        return office.operator.read(lambda conn: conn.execute(query).all())
+
+    def times():
+        return sum(row.details.get("times", 1) for row in rows())
+
+    wait_for(lambda: times() == 12)
+    assert len(rows()) < 12
+    for row in rows():
+        assert (row.resource, row.outcome) == (f"{organization}/{repository}", "denied")
+        assert row.details["reason"] == "repository:manage"
+        assert row.details["operation"] == "swr:repo:createRepoDomain"
