@@ -1,9 +1,9 @@
 """INSERT that leaves an existing row alone, spelled for both engines."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, literal
+from sqlalchemy import ColumnElement, Connection, Select, Table, literal
 from sqlalchemy.dialects import postgresql, sqlite
 
 
@@ -25,6 +25,26 @@ def insert_or_set(
     """Insert, or update `set_` in the row that has the same `key` columns."""
     statement = _insert(conn, table).values(**values)
     conn.execute(statement.on_conflict_do_update(index_elements=list(key), set_=dict(set_)))
+
+
+def insert_selected(
+    conn: Connection,
+    table: Table,
+    values: Mapping[str, ColumnElement[Any]],
+    rows: Callable[..., Select[Any]],
+    *,
+    key: Sequence[str],
+    set_: Mapping[str, Any],
+    where: ColumnElement[bool] | None = None,
+) -> None:
+    """Insert what `rows` selects of these columns. Where a row has the same `key`, update `set_` if `where` holds for it.
+
+    The query needs a WHERE, or SQLite takes ON CONFLICT for a join's.
+    """
+    statement = _insert(conn, table).from_select(list(values), rows(*values.values()))
+    conn.execute(
+        statement.on_conflict_do_update(index_elements=list(key), set_=dict(set_), where=where)
+    )
 
 
 def _insert(conn: Connection, table: Table) -> "sqlite.Insert | postgresql.Insert":

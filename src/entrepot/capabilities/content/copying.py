@@ -1,13 +1,14 @@
 """Giving an image another name inside the deployment: rows only, no byte moves.
 
-In another repository everything that belongs to the image (an index's manifests, their blobs, its signatures) is linked there first. It
-is a push in all that follows from it: quotas, events, the collector's reviews.
+In another repository everything that belongs to the image (an index's manifests, their blobs, its signatures) is linked there first, by
+statements about sets of rows: the transaction is as long as the image has rows (`whole.Bounds`), and reads no document. It is a push in
+all that follows from it: quotas, events, the collector's reviews.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from entrepot.capabilities.content.linking import link_blob
+from entrepot.capabilities.content.linking import count_bytes
 from entrepot.capabilities.content.place import (
     Place,
     Target,
@@ -18,14 +19,14 @@ from entrepot.capabilities.content.place import (
     settle,
 )
 from entrepot.capabilities.content.pushing import (
-    insert_manifest,
     note_push,
     review_untagged,
     set_tags,
 )
-from entrepot.capabilities.content.whole import Part, Whole, whole_image
+from entrepot.capabilities.content.whole import Whole, tagged_root, whole_image
 from entrepot.capabilities.context import Context
-from entrepot.metadata import blobs, manifests, namespaces, tags
+from entrepot.capabilities.operations.trail import note
+from entrepot.metadata import images, manifests, namespaces, tags
 from entrepot.metadata.database import Connection, now
 from entrepot.model.access import Caller, Permission
 from entrepot.model.content import Repository
@@ -33,7 +34,6 @@ from entrepot.model.errors import ManifestUnknown, NameTaken, ReferencesUnknown,
 from entrepot.model.ids import ManifestId, Micros
 from entrepot.model.syncing import Outcome
 from entrepot.oci.digest import Digest
-from entrepot.oci.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,36 +67,60 @@ async def duplicate_image(ctx: Context, caller: Caller, command: DuplicateImage)
     goal = await for_push(ctx, caller, command.target)
 
     def write(conn: Connection) -> None:
-        _check_denials(ctx, conn, caller, origin=origin, goal=goal)
+        _check(ctx, conn, caller, origin=origin, goal=goal)
         source = settle(conn, origin, caller)
-        whole = whole_image(conn, source.id, command.tag)
+        if tags.current(conn, source.id, command.tag) is None:
+            raise ManifestUnknown(command.tag[:300])
         target = settle(conn, goal, caller)
         copy = CopyTag(source, command.tag, target, command.target_tag, replace=command.replace)
+        whole = _wanted(conn, copy)
         if _outcome(conn, copy, whole) is Outcome.EXISTED:
             raise NameTaken(f"{target.full_name}:{command.target_tag}"[:300])
         _put(ctx, conn, caller, copy=copy, whole=whole)
+        _note(conn, caller, copy, whole)
 
     await ctx.db.write(write)
 
 
-def _check_denials(
+def _check(
     ctx: Context, conn: Connection, caller: Caller, *, origin: Repository, goal: Target
 ) -> None:
-    """Raise Denied where a policy denies to read the source or to push to the target, whatever the operation is called."""
+    """Raise Denied where the caller may not read the source and push to the target now, whatever the operation is called."""
     asked = [(Permission.PULL, resource_of(origin)), (Permission.PUSH, resource_of(goal))]
     if not isinstance(goal, Repository):
         asked.append((Permission.REPOSITORY_CREATE, in_making(goal)))
     for permission, on in asked:
+        ctx.access.require(conn, caller, permission, on)
         ctx.access.judge.require_undenied(conn, caller, permission, on)
+
+
+def _note(conn: Connection, caller: Caller, copy: CopyTag, whole: Whole) -> None:
+    """For the audit trail."""
+    note(
+        conn,
+        caller,
+        "tag.copy",
+        f"{copy.target.full_name}:{copy.target_tag}",
+        tenant=copy.target.tenant,
+        source=f"{copy.source.full_name}:{copy.tag}",
+        digest=whole.root.digest,
+        all_referrers=not whole.is_cut,
+    )
 
 
 def copy_tag(ctx: Context, conn: Connection, caller: Caller, copy: CopyTag) -> Outcome:
     """In a transaction: do it, unless all of it is there. Raises ManifestUnknown, QuotaExceeded, ReferencesUnknown, ValueInvalid."""
-    whole = whole_image(conn, copy.source.id, copy.tag)
+    whole = _wanted(conn, copy)
     outcome = _outcome(conn, copy, whole)
     if outcome is Outcome.COPIED:
         _put(ctx, conn, caller, copy=copy, whole=whole)
     return outcome
+
+
+def _wanted(conn: Connection, copy: CopyTag) -> Whole:
+    """What is to be at the target: in the same repository all that belongs to the image is there already."""
+    find = tagged_root if copy.target.id == copy.source.id else whole_image
+    return find(conn, copy.source.id, copy.tag)
 
 
 def _outcome(conn: Connection, copy: CopyTag, whole: Whole) -> Outcome:
@@ -117,11 +141,11 @@ def _outcome(conn: Connection, copy: CopyTag, whole: Whole) -> Outcome:
 
 
 def _put(ctx: Context, conn: Connection, caller: Caller, *, copy: CopyTag, whole: Whole) -> None:
-    numbers = {part.digest: part.id for part in whole.parts}
-    if copy.target.id != copy.source.id:
-        numbers = {part.digest: _bring(ctx, conn, copy, part) for part in whole.parts}
-        _tag_signatures(conn, caller, copy=copy, whole=whole, numbers=numbers)
     root = whole.root
+    numbers = {root.digest: root.id}
+    if copy.target.id != copy.source.id:
+        numbers = _bring(ctx, conn, copy, whole)
+        _tag_signatures(conn, caller, copy=copy, whole=whole, numbers=numbers)
     names = (copy.target_tag,)
     moved = set_tags(conn, copy.target, caller, number=numbers[root.digest], names=names)
     untagged_after = ctx.settings.gc.untagged_after
@@ -133,7 +157,8 @@ def _put(ctx: Context, conn: Connection, caller: Caller, *, copy: CopyTag, whole
         copy.target,
         caller,
         digest=Digest.parse(root.digest),
-        manifest=root.manifest,
+        media_type=root.media_type,
+        artifact_type=root.artifact_type,
         names=names,
         reason=copy.reason,
     )
@@ -145,7 +170,7 @@ def _tag_signatures(
     *,
     copy: CopyTag,
     whole: Whole,
-    numbers: dict[str, ManifestId],
+    numbers: Mapping[str, ManifestId],
 ) -> None:
     """The tags that signers made: those that are there stay, unless tags are to be replaced."""
     present = tags.currents(conn, copy.target.id, [name for name, _ in whole.tags])
@@ -154,34 +179,21 @@ def _tag_signatures(
             set_tags(conn, copy.target, caller, number=numbers[digest], names=(name,))
 
 
-def _bring(ctx: Context, conn: Connection, copy: CopyTag, part: Part) -> ManifestId:
-    """The manifest in the target repository, with its blobs."""
-    present = manifests.find_id(conn, copy.target.id, part.digest)
-    if present is not None:
+def _bring(ctx: Context, conn: Connection, copy: CopyTag, whole: Whole) -> dict[str, ManifestId]:
+    """Its manifests in the target repository, with their blobs: what is not there comes by a few statements. Their ids there."""
+    target = copy.target.id
+    digests = [part.digest for part in whole.parts]
+    present = images.ids_of(conn, target, digests)
+    missing = [part for part in whole.parts if part.digest not in present]
+    if not missing:
         return present
-    found = manifests.get(conn, part.id)
-    if found is None:
-        raise ManifestUnknown(part.digest)
-    _link_blobs(ctx, conn, copy, part.manifest)
-    return insert_manifest(
-        conn,
-        copy.target,
-        Digest.parse(part.digest),
-        manifest=part.manifest,
-        payload=found.payload,
-    )
-
-
-def _link_blobs(ctx: Context, conn: Connection, copy: CopyTag, manifest: Manifest) -> None:
-    delay = ctx.settings.gc.delay.seconds
-    for digest in blob_digests(manifest):
-        blob = blobs.find_linked(conn, copy.source.id, digest)
-        if blob is None:
-            raise ReferencesUnknown((digest,))
-        link_blob(conn, copy.target, blob, delay_seconds=delay)
-
-
-def blob_digests(manifest: Manifest) -> Sequence[str]:
-    """Its config and layers, each once, without those whose bytes stay elsewhere."""
-    wanted = (r.descriptor for r in manifest.blobs if not r.descriptor.foreign)
-    return list(dict.fromkeys(str(one.digest) for one in wanted))
+    ids = [part.id for part in missing]
+    gone = images.missing_blobs(conn, copy.source.id, ids)
+    if gone:
+        raise ReferencesUnknown(tuple(gone))
+    documents = sum(part.size for part in missing)
+    count_bytes(conn, copy.target, documents + images.unlinked_bytes(conn, target, ids))
+    at, delay = Micros(now(conn)), ctx.settings.gc.delay.seconds
+    images.link_blobs(conn, target, ids, at=at, delay_seconds=delay)
+    images.give(conn, target, ids, at)
+    return images.ids_of(conn, target, digests)

@@ -76,7 +76,15 @@ async def push_to(ctx: Context, caller: Caller, target: Target, command: PushMan
         if untagged_after is not None:
             review_untagged(conn, [*moved, number], untagged_after.seconds)
         namespaces.touch_repository(conn, repository.id, Micros(now(conn)))
-        note_push(conn, repository, caller, digest=digest, manifest=manifest, names=command.tags)
+        note_push(
+            conn,
+            repository,
+            caller,
+            digest=digest,
+            media_type=manifest.media_type,
+            artifact_type=manifest.artifact_type,
+            names=command.tags,
+        )
 
     await ctx.db.write(write)
     subject = manifest.subject
@@ -186,16 +194,17 @@ def note_push(
     caller: Caller,
     *,
     digest: Digest,
-    manifest: Manifest,
+    media_type: str,
+    artifact_type: str | None,
     names: Sequence[str],
     reason: str = "",
 ) -> None:
     """In a transaction: the events of a push, one a tag. `reason`: why, where it was not a client's push."""
-    details: dict[str, object] = {"media_type": manifest.media_type}
+    details: dict[str, object] = {"media_type": media_type}
     if reason:
         details["reason"] = reason
-    if manifest.artifact_type is not None:
-        details["artifact_type"] = manifest.artifact_type
+    if artifact_type is not None:
+        details["artifact_type"] = artifact_type
     for name in names or (None,):
         note(
             conn,
