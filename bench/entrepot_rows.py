@@ -142,17 +142,25 @@ def _highest(conn: Connection, table: sa.Table) -> int:
 def _add_tags(conn: Connection, *, full_name: str, first: int, last: int) -> None:
     repository = _living(conn, full_name)
     source, numbers = tags.alias("source"), _numbers(first, last)
+    is_model = sa.and_(
+        source.c.repository_id == repository.id,
+        source.c.name == TAGS.name(0),
+        source.c.valid_until.is_(None),
+    )
     _copy(
         conn,
         tags,
         source,
         source.join(numbers, sa.true()),
-        source.c.repository_id == repository.id,
-        source.c.name == TAGS.name(0),
-        source.c.valid_until.is_(None),
+        is_model,
         name=_name(TAGS, numbers.c.number),
     )
-    counters.add(conn, "repository", repository.id, "tags", last - first + 1)
+    added = last - first + 1
+    joined = manifests.join(source, source.c.manifest_id == manifests.c.id)
+    query = sa.select(manifests.c.layers_size).select_from(joined).where(is_model)
+    size = conn.execute(query).scalar_one()
+    counters.add(conn, "repository", repository.id, "tags", added)
+    counters.add(conn, "repository", repository.id, "tagged_bytes", added * size)
 
 
 def _add_repositories(conn: Connection, *, model_name: str, first: int, last: int) -> None:

@@ -78,11 +78,11 @@ def _calls(name: str, title: str) -> Line:
     return Line(name, "api", title, "rate", "requests/s", cpu_measure="cpu_us")
 
 
-def _images(name: str, title: str, bound: float) -> Line:
+def _million(name: str, title: str, bound: float) -> Line:
     return Line(
         name,
         "api",
-        f"DescribeImages at a million tags, {title}",
+        title,
         "p50_ms",
         "ms (p50)",
         higher_is_better=False,
@@ -155,11 +155,18 @@ LINES: tuple[Line, ...] = (
     _calls("api-images", "TCR DescribeImages, 20 a page"),
     _calls("api-repositories", "TCR DescribeRepositories, 20 a page"),
     _calls("api-namespace", "TCR CreateNamespace"),
-    _images("images-first", "first page", 50),
-    _images("images-middle", "middle page", 50),
-    _images("images-last", "last page", 50),
-    _images("images-few", "substring that 20 have", 300),
-    _images("images-half", "substring that half of them have", 300),
+    _calls("api-swr-tags", "SWR ListRepositoryTags, 20 a page"),
+    _calls("api-swr-repositories", "SWR ListReposDetails, 20 a page"),
+    _million("images-first", "DescribeImages at a million tags, first page", 50),
+    _million("images-middle", "DescribeImages at a million tags, middle page", 50),
+    _million("images-last", "DescribeImages at a million tags, last page", 50),
+    _million("images-few", "DescribeImages at a million tags, substring that 20 have", 300),
+    _million(
+        "images-half", "DescribeImages at a million tags, substring that half of them have", 300
+    ),
+    _million("swr-tags-first", "ListRepositoryTags at a million tags, first page of 100", 50),
+    _million("swr-tags-middle", "ListRepositoryTags at a million tags, middle page of 100", 50),
+    _million("swr-tags-last", "ListRepositoryTags at a million tags, last page of 100", 50),
 )
 GROUPS: tuple[str, ...] = tuple(dict.fromkeys(line.group for line in LINES))
 

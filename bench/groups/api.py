@@ -1,4 +1,4 @@
-"""Actions of the TCR API through its signed wire: rates with 32 connections, and pages of a million tags with one.
+"""Operations of both APIs through their signed wires: rates with 32 connections, and pages of a million tags with one.
 
 Only ours: the peers have no such API. Rate limits and the quota of namespaces are off, or they would be what is measured.
 """
@@ -14,6 +14,7 @@ from bench.bulk import LOADERS
 from bench.fixtures import NAMESPACE, push_image
 from bench.groups.lists import push_small
 from bench.groups.small import request_values
+from bench.groups.swr_lists import listed, probed
 from bench.httpline import BadAnswer
 from bench.lines import Line
 from bench.load.jobs import Requests
@@ -56,7 +57,9 @@ def api(run: Run) -> None:
     servers = [each for each in run.servers() if isinstance(each.product, Entrepot)]
     for server in servers:
         server.launch = replace(server.launch, environment={**server.launch.environment, **_OFF})
-    run.note_once("TCR API: rate limits and the quota of namespaces are off in these lines.")
+    run.note_once(
+        "TCR and SWR API: rate limits and the quota of namespaces are off in these lines."
+    )
     books: dict[str, Book] = {}
 
     def prepare(server: Server) -> None:
@@ -104,9 +107,13 @@ def _measure(run: Run, line: Line, server: Server, turn: int, book: Book) -> Map
     if line.name == "api-namespace":
         job = _namespaces(server, book, turn=turn, settings=run.settings)
     else:
-        call = _call(line.name, book)
-        size = _probed(server, book, call)
-        request = book.signer.request(call.action, call.parameters)
+        if "swr" in line.name:
+            page = listed(line.name, book.tags, book.repositories)
+            request, size = probed(server, book.signer, page)
+        else:
+            call = _call(line.name, book)
+            size = _probed(server, book, call)
+            request = book.signer.request(call.action, call.parameters)
         connections = run.settings.connections if line.name.startswith("api-") else 1
         job = Requests(server.target, request, size, connections, seconds)
     return request_values(measured([job], server, [server], seconds + 60))
