@@ -1,8 +1,8 @@
 """Retention policies and the log of what they removed. The tags they look at: `retention_tags`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -15,7 +15,9 @@ from entrepot.metadata.schema import (
     repositories,
     retention_log,
     retention_policies,
+    retention_rules,
 )
+from entrepot.metadata.upsert import insert_new
 from entrepot.model.ids import Micros, NamespaceId, RepositoryId, UserId
 from entrepot.model.retention import (
     Cycle,
@@ -26,6 +28,9 @@ from entrepot.model.retention import (
     Rule,
     TaggedImage,
 )
+
+COUNTED: Final = 10_000  # rows of the log behind a page that its total counts
+_BATCH: Final = 400
 
 # -- policies ---------------------------------------------------------------------------------------------------------
 
@@ -157,20 +162,20 @@ def is_due(conn: Connection) -> bool:
 
 def record(
     conn: Connection,
-    policy: RetentionId,
+    policy: RetentionPolicy,
     repository: RepositoryId,
-    removed: Iterable[tuple[TaggedImage, Rule]],
+    removed: Sequence[tuple[TaggedImage, Rule]],
     *,
     at: Micros,
 ) -> None:
-    """In the transaction that ended them: tags, and the rule that each fell to."""
+    """In the transaction that ended them: tags, and the rule of the policy that each fell to."""
+    numbers = {rule: _rule_number(conn, policy, rule) for rule in {rule for _, rule in removed}}
     rows = [
         {
             "repository_id": repository,
-            "policy_id": policy,
+            "rule_id": numbers[rule],
             "tag": image.tag,
             "digest": image.digest,
-            "rule": msgspec.to_builtins(rule),
             "removed_at": at,
         }
         for image, rule in removed
@@ -179,12 +184,24 @@ def record(
         conn.execute(sa.insert(retention_log), rows)
 
 
+def _rule_number(conn: Connection, policy: RetentionPolicy, rule: Rule) -> int:
+    """Of its row, which is written once: a rule may be long, and a million tags may fall to it."""
+    position = policy.plan.rules.index(rule)
+    key = {"policy_id": policy.id, "version": policy.version, "position": position}
+    insert_new(conn, retention_rules, {**key, "rule": msgspec.to_builtins(rule)})
+    query = sa.select(retention_rules.c.id).filter_by(**key)
+    return int(conn.execute(query).scalar_one())
+
+
 def log_page(
     conn: Connection, repository: RepositoryId, window: Slice
 ) -> tuple[list[Removed], int]:
-    """What was removed from the repository, the last first, and how many there are in all."""
+    """What was removed from the repository, the last first, and how many there are in all; of more than some thousands behind the page
+    only those. Removed by one rule, they share it."""
     where = retention_log.c.repository_id == repository
-    total = conn.scalar(sa.select(sa.func.count()).select_from(retention_log).where(where)) or 0
+    seen = window.offset + (window.limit or 0) + COUNTED
+    counted = sa.select(retention_log.c.id).where(where).limit(seen).subquery()
+    total = conn.scalar(sa.select(sa.func.count()).select_from(counted)) or 0
     query = (
         sa.select(retention_log)
         .where(where)
@@ -192,13 +209,40 @@ def log_page(
         .offset(window.offset)
         .limit(window.limit)
     )
-    return [_removed(row) for row in conn.execute(query)], int(total)
+    rows = conn.execute(query).all()
+    rules = _rules(conn, {row.rule_id for row in rows})
+    return [_removed(row, *rules[row.rule_id]) for row in rows], int(total)
+
+
+def _rules(conn: Connection, numbers: Iterable[int]) -> dict[int, tuple[RetentionId, Rule]]:
+    found: dict[int, tuple[RetentionId, Rule]] = {}
+    wanted = sorted(numbers)
+    for start in range(0, len(wanted), _BATCH):
+        some = retention_rules.c.id.in_(wanted[start : start + _BATCH])
+        for row in conn.execute(sa.select(retention_rules).where(some)):
+            found[row.id] = RetentionId(row.policy_id), msgspec.convert(row.rule, Rule)
+    return found
 
 
 def purge_log(conn: Connection, before: Micros, *, limit: int) -> int:
     """Forget what was removed before the moment. How many rows went."""
-    old = sa.select(retention_log.c.id).where(retention_log.c.removed_at < before).limit(limit)
-    return conn.execute(sa.delete(retention_log).where(retention_log.c.id.in_(old))).rowcount
+    return _forget(conn, retention_log.c.removed_at < before, limit=limit)
+
+
+def _forget(conn: Connection, which: sa.ColumnElement[bool], *, limit: int) -> int:
+    """Forget the first rows of the log, and rules that nothing is left of."""
+    first = sa.select(retention_log.c.id, retention_log.c.rule_id).where(which)
+    rows = conn.execute(first.order_by(retention_log.c.id).limit(limit)).all()
+    for start in range(0, len(rows), _BATCH):
+        some = [row.id for row in rows[start : start + _BATCH]]
+        conn.execute(sa.delete(retention_log).where(retention_log.c.id.in_(some)))
+    used = sorted({row.rule_id for row in rows})
+    refers = sa.exists().where(retention_log.c.rule_id == retention_rules.c.id)
+    for start in range(0, len(used), _BATCH):
+        some = used[start : start + _BATCH]
+        unused = sa.delete(retention_rules).where(retention_rules.c.id.in_(some), ~refers)
+        conn.execute(unused)
+    return len(rows)
 
 
 def is_log_old(conn: Connection, before: Micros) -> bool:
@@ -212,9 +256,7 @@ def forget_some(conn: Connection, repository: RepositoryId, *, limit: int) -> in
     gone = conn.execute(
         sa.delete(retention_policies).where(retention_policies.c.repository_id == repository)
     ).rowcount
-    some = sa.select(retention_log.c.id).where(retention_log.c.repository_id == repository)
-    logged = sa.delete(retention_log).where(retention_log.c.id.in_(some.limit(limit)))
-    return gone + conn.execute(logged).rowcount
+    return gone + _forget(conn, retention_log.c.repository_id == repository, limit=limit)
 
 
 # -- records ----------------------------------------------------------------------------------------------------------
@@ -248,12 +290,12 @@ def _policy(row: Any) -> RetentionPolicy:
     )
 
 
-def _removed(row: Any) -> Removed:
+def _removed(row: Any, policy: RetentionId, rule: Rule) -> Removed:
     return Removed(
         id=row.id,
-        policy=RetentionId(row.policy_id),
+        policy=policy,
         tag=row.tag,
         digest=row.digest,
-        rule=msgspec.convert(row.rule, Rule),
+        rule=rule,
         removed_at=Micros(row.removed_at),
     )

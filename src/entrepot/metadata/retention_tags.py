@@ -1,5 +1,6 @@
 """Tags as retention reads them, page by page, and as it ends them: only while they are what was read."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -14,7 +15,6 @@ from entrepot.model.ids import ManifestId, Micros, NamespaceId, RepositoryId
 from entrepot.model.retention import TaggedImage
 
 _BATCH: Final = 400
-_SUBJECT: Final = manifests.alias("subject")
 _PLACE: Final = sa.tuple_(tags.c.pushed_at, tags.c.name)
 
 Key: TypeAlias = tuple[Micros, str]
@@ -23,11 +23,10 @@ Key: TypeAlias = tuple[Micros, str]
 
 @dataclass(frozen=True, slots=True)
 class PresentTag:
-    """A tag as it was read. `subject`: of what it means, be it there or not."""
+    """A tag as it was read."""
 
     manifest: ManifestId
     image: TaggedImage
-    subject: str | None
 
 
 def newest_tags(
@@ -49,16 +48,13 @@ def oldest_tags(
     return [_tag(row) for row in conn.execute(query.limit(limit))]
 
 
-def followers(
-    conn: Connection, repository: RepositoryId, names: Collection[str], subjects: Collection[str]
-) -> list[PresentTag]:
-    """Present tags that have one of the names, or mean a manifest with one of the subjects."""
-    found: dict[str, PresentTag] = {}
-    for column, wanted in ((tags.c.name, names), (manifests.c.subject_digest, subjects)):
-        for some in _chunks(sorted(wanted)):
-            for row in conn.execute(_present(repository).where(column.in_(some))):
-                found[row.name] = _tag(row)
-    return list(found.values())
+def named(conn: Connection, repository: RepositoryId, names: Collection[str]) -> list[PresentTag]:
+    """Present tags that have one of the names."""
+    found: list[PresentTag] = []
+    for some in _chunks(sorted(names)):
+        rows = conn.execute(_present(repository).where(tags.c.name.in_(some)))
+        found += [_tag(row) for row in rows]
+    return found
 
 
 def end_as_read(
@@ -94,17 +90,92 @@ def left_untagged(conn: Connection, numbers: Collection[ManifestId]) -> set[Mani
     return {number for number in numbers if number not in tagged}
 
 
-def children(conn: Connection, numbers: Collection[ManifestId]) -> list[tuple[ManifestId, str]]:
-    """What those of the manifests that are indexes list: (index, digest)."""
-    found: list[tuple[ManifestId, str]] = []
+def held(conn: Connection, repository: RepositoryId, digests: Collection[str]) -> set[str]:
+    """Those of the digests that a present tag of the repository means, or an index that one means lists, at any depth."""
+    found: set[str] = set()
+    seen: defaultdict[str, set[str]] = defaultdict(set)
+    above = {one: {one} for one in digests}  # what may hold, and which of them that would hold
+    while above:
+        for holder in _tagged(conn, repository, above):
+            found |= above[holder]
+        following: defaultdict[str, set[str]] = defaultdict(set)
+        for listed, index in _listing(conn, repository, above):
+            fresh = above[listed] - found - seen[index]
+            if fresh:
+                seen[index] |= fresh
+                following[index] |= fresh
+        above = dict(following)
+    return found
+
+
+def _tagged(conn: Connection, repository: RepositoryId, digests: Collection[str]) -> list[str]:
+    """Those of the digests that a present tag means."""
+    found: list[str] = []
+    means = sa.exists().where(tags.c.manifest_id == manifests.c.id, tags.c.valid_until.is_(None))
+    for some in _chunks(sorted(digests)):
+        query = sa.select(manifests.c.digest).where(
+            manifests.c.repository_id == repository,
+            manifests.c.digest.in_(some),
+            manifests.c.deleted_at.is_(None),
+            means,
+        )
+        found += conn.scalars(query)
+    return found
+
+
+def _listing(
+    conn: Connection, repository: RepositoryId, digests: Collection[str]
+) -> list[tuple[str, str]]:
+    """(one of the digests, an index that lists it)."""
+    found: list[tuple[str, str]] = []
+    for some in _chunks(sorted(digests)):
+        query = (
+            sa.select(manifest_references.c.digest, manifests.c.digest)
+            .join(manifests, manifests.c.id == manifest_references.c.manifest_id)
+            .where(
+                manifest_references.c.repository_id == repository,
+                manifest_references.c.role == "manifest",
+                manifest_references.c.digest.in_(some),
+                manifests.c.deleted_at.is_(None),
+            )
+        )
+        found += [(listed, index) for listed, index in conn.execute(query)]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What an index lists. `manifest`: None where it is not in the repository."""
+
+    index: ManifestId
+    digest: str
+    manifest: ManifestId | None
+
+
+def parts(conn: Connection, numbers: Collection[ManifestId]) -> list[Part]:
+    """What those of the manifests that are indexes list."""
+    found: list[Part] = []
+    there = manifests.alias("there")
     for some in _chunks(sorted(numbers)):
-        rows = conn.execute(
-            sa.select(manifest_references.c.manifest_id, manifest_references.c.digest).where(
+        query = (
+            sa.select(manifest_references.c.manifest_id, manifest_references.c.digest, there.c.id)
+            .outerjoin(
+                there,
+                sa.and_(
+                    there.c.repository_id == manifest_references.c.repository_id,
+                    there.c.digest == manifest_references.c.digest,
+                    there.c.deleted_at.is_(None),
+                ),
+            )
+            .where(
                 manifest_references.c.manifest_id.in_(some),
                 manifest_references.c.role == "manifest",
             )
         )
-        found += [(ManifestId(number), digest) for number, digest in rows]
+        for index, digest, number in conn.execute(query):
+            found.append(
+                Part(ManifestId(index), digest, None if number is None else ManifestId(number))
+            )
     return found
 
 
@@ -128,30 +199,16 @@ def _place(key: Key) -> sa.ColumnElement[Any]:
 
 
 def _present(repository: RepositoryId) -> sa.Select[Any]:
-    has_subject = sa.exists().where(
-        _SUBJECT.c.repository_id == repository,
-        _SUBJECT.c.digest == manifests.c.subject_digest,
-        _SUBJECT.c.deleted_at.is_(None),
-    )
     return (
-        sa.select(
-            tags.c.name,
-            tags.c.manifest_id,
-            tags.c.pushed_at,
-            manifests.c.digest,
-            manifests.c.subject_digest,
-            has_subject.label("has_subject"),
-        )
+        sa.select(tags.c.name, tags.c.manifest_id, tags.c.pushed_at, manifests.c.digest)
         .join(manifests, manifests.c.id == tags.c.manifest_id)
         .where(tags.c.repository_id == repository, tags.c.valid_until.is_(None))
     )
 
 
 def _tag(row: Any) -> PresentTag:
-    image = TaggedImage(
-        row.name, row.digest, Micros(row.pushed_at), is_referrer=bool(row.has_subject)
-    )
-    return PresentTag(ManifestId(row.manifest_id), image, row.subject_digest)
+    image = TaggedImage(row.name, row.digest, Micros(row.pushed_at))
+    return PresentTag(ManifestId(row.manifest_id), image)
 
 
 def _chunks(wanted: Sequence[Any]) -> Iterable[Sequence[Any]]:

@@ -653,16 +653,27 @@ retention_policies = Table(  # what says which tags stay; its id is also what pe
     ),
 )
 
+retention_rules = Table(  # that removed something, as they were then
+    "retention_rules",
+    SCHEMA,
+    _id(),
+    Column("policy_id", sa.BigInteger, nullable=False),  # it may be gone by now
+    Column("version", sa.Integer, nullable=False),  # of the policy
+    Column("position", sa.Integer, nullable=False),  # among its rules
+    Column("rule", Json, nullable=False),  # model.retention.Rule
+    UniqueConstraint("policy_id", "version", "position"),
+)
+
 retention_log = Table(  # tags that policies removed
     "retention_log",
     SCHEMA,
     _id(),
     _to("repositories", "repository_id"),
-    Column("policy_id", sa.BigInteger, nullable=False),  # it may be gone by now
+    _to("retention_rules", "rule_id"),  # the one that removed it
     Column("tag", NameText, nullable=False),
     Column("digest", NameText, nullable=False),  # what it meant
-    Column("rule", Json, nullable=False),  # the one that removed it
     _at("removed_at"),
+    Index("ix_retention_log_rule_id", "rule_id"),
     Index("ix_retention_log_repository_id", "repository_id", "id"),
     Index("ix_retention_log_removed_at", "removed_at"),
 )

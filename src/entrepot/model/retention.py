@@ -81,12 +81,11 @@ class RetentionPolicy:
 
 @dataclass(frozen=True, slots=True)
 class TaggedImage:
-    """A present tag. `set_at`: when it was last pushed, or set. `is_referrer`: what it means has a subject in the repository."""
+    """A present tag. `set_at`: when it was last pushed, or set."""
 
     tag: str
     digest: str
     set_at: Micros
-    is_referrer: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,7 +164,7 @@ def test_what_was_removed_is_told_in_pages_the_last_first(world, cast, app):
     made = make(world, cast.owner, MONTH)
     removed = [(TaggedImage(f"v{n}", f"sha256:{n}", 0), MONTH) for n in range(5)]
     world.ctx.db.write_sync(
-        lambda conn: retention.record(conn, made.id, app.id, removed, at=7_000_000)
+        lambda conn: retention.record(conn, made, app.id, removed, at=7_000_000)
     )
     world.run(delete_retention, cast.owner, NumberedRetention(place_of(world), made.id))
 

@@ -1,5 +1,6 @@
 """Runs of retention policies in an open registry, one task at a time, as a worker would run them."""
 
+import functools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from entrepot.model.events import EventKind
 from entrepot.model.ids import RepositoryId
 from entrepot.model.retention import Keep, Plan, RetentionId, Rule, Selector, SelectorKind
 from entrepot.model.work import Status
+from entrepot.oci.digest import Digest
 from registry_in_memory import Registry
 
 DAY = 86_400
@@ -122,3 +124,38 @@ def newest(number: int, *exempt: str) -> Rule:
 def days(number: int, *exempt: str) -> Rule:
     """Keep what is of the last days; `exempt` are names."""
     return Rule(Keep.RECENT, number, tuple(Selector(SelectorKind.NAME, text) for text in exempt))
+
+
+def scenario(**settings):
+    """The test is a coroutine that is given the registry's policies."""
+
+    def decorate(test):
+        @functools.wraps(test)
+        def wrapped(retaining):
+            retaining(test, **settings)
+
+        del wrapped.__wrapped__
+        return wrapped
+
+    return decorate
+
+
+def digest(payload: bytes) -> str:
+    return str(Digest.of(payload))
+
+
+def cosign(payload: bytes, end: str = ".sig") -> str:
+    return digest(payload).replace(":", "-") + end
+
+
+async def push(found: Retention, *names: str, path: str = "app") -> dict[str, bytes]:
+    """An image a name, a day between each and the next, the last one of today."""
+    pushed = {}
+    for name in names:
+        await found.registry.age(DAY)
+        pushed[name] = await found.registry.push_image(path, [b"layer"], name, note=name)
+    return pushed
+
+
+async def rows(found: Retention, query):
+    return await found.db.read(lambda conn: conn.execute(query).all())

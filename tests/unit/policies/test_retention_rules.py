@@ -13,6 +13,7 @@ from entrepot.capabilities.policies.retention import (
     Reason,
     follower_tags,
     judge,
+    subject_of,
 )
 from entrepot.model.patterns import PatternInvalid
 from entrepot.model.retention import Keep, Rule, Selector, SelectorKind, TaggedImage
@@ -20,6 +21,12 @@ from entrepot.model.retention import Keep, Rule, Selector, SelectorKind, TaggedI
 NOW = 1_000 * DAY
 HEX = "0123456789abcdef" * 4
 NAMES = st.text(alphabet="abv1.-", min_size=1, max_size=4)
+FOLLOWERS = st.builds(
+    "sha256-{}{}".format,
+    st.sampled_from("012").map(lambda digit: digit * 64),
+    st.sampled_from(["", ".sig", ".att"]),
+)
+TAGS = st.one_of(NAMES, NAMES, FOLLOWERS)
 SELECTORS = st.one_of(
     NAMES.map(lambda text: Selector(SelectorKind.NAME, text)),
     st.sampled_from(["v.*", "a|b", "^1$", ".*-.*", "[ab]+"]).map(
@@ -33,7 +40,7 @@ RULES = st.one_of(BY_NUMBER, BY_DAYS)
 # Few moments, so that many tags are of the same one and lie on the limits.
 MOMENTS = st.integers(0, 10).map(lambda days: NOW - days * DAY)
 IMAGES = st.lists(
-    st.builds(TaggedImage, NAMES, st.sampled_from("abc"), MOMENTS, st.booleans()),
+    st.builds(TaggedImage, TAGS, st.sampled_from("abc"), MOMENTS),
     unique_by=lambda image: image.tag,
     max_size=25,
 )
@@ -49,6 +56,10 @@ def exempts(rule: Rule, tag: str) -> bool:
     )
 
 
+def follows(image: TaggedImage) -> bool:
+    return len(image.tag) > 64
+
+
 def newest(tag: str, *, age: float, digest: str = "d") -> TaggedImage:
     return TaggedImage(tag, digest, int(NOW - age * DAY))
 
@@ -60,7 +71,7 @@ def gone(images, *rules, now=NOW) -> list[str]:
 
 @given(images=IMAGES, rule=BY_NUMBER)
 def test_a_rule_by_number_keeps_exactly_the_newest(images, rule):
-    judged = [one for one in images if not one.is_referrer and not exempts(rule, one.tag)]
+    judged = [one for one in images if not follows(one) and not exempts(rule, one.tag)]
     removed = set(gone(images, rule))
 
     kept = [one for one in judged if one.tag not in removed]
@@ -74,9 +85,7 @@ def test_a_rule_by_days_removes_exactly_what_is_older(images, rule):
     old = {
         one.tag
         for one in images
-        if not one.is_referrer
-        and not exempts(rule, one.tag)
-        and NOW - one.set_at > rule.number * DAY
+        if not follows(one) and not exempts(rule, one.tag) and NOW - one.set_at > rule.number * DAY
     }
 
     assert set(gone(images, rule)) == old
@@ -92,13 +101,35 @@ def test_exempt_tags_stay_and_do_not_count(images, rule):
 
 
 @given(images=IMAGES, rules=st.lists(RULES, max_size=4))
-def test_referrers_stay_and_do_not_count(images, rules):
-    others = [one for one in images if not one.is_referrer]
+def test_followers_stay_and_do_not_count(images, rules):
+    others = [one for one in images if not follows(one)]
     verdicts = judge(images, rules, NOW)
 
     assert gone(images, *rules) == gone(others, *rules)
     for one, verdict in zip(images, verdicts, strict=True):
-        assert (verdict.reason is Reason.FOLLOWS) == one.is_referrer
+        assert (verdict.reason is Reason.FOLLOWS) == follows(one)
+
+
+@given(images=IMAGES, rule=RULES)
+def test_followers_of_what_is_gone_go_by_their_own_age_and_do_not_count(images, rule):
+    measure = Measure([rule], NOW)
+    measure.see(images)
+    found = measure.judge()
+    kept = [one for one in images if not follows(one) and not found.verdict(one).removes]
+    counted = [one for one in kept if not exempts(rule, one.tag)]
+
+    for one in filter(follows, images):
+        goes = found.verdict(one, is_orphan=True).removes
+        if exempts(rule, one.tag):
+            assert not goes
+        elif rule.keep is Keep.RECENT:
+            assert goes == (NOW - one.set_at > rule.number * DAY)
+        else:
+            oldest = min(((kept.set_at, kept.tag) for kept in counted), default=None)
+            is_full = len(counted) == rule.number
+            assert goes == (is_full and (one.set_at, one.tag) < oldest)
+        if goes:
+            assert (one.set_at, one.tag) < found.end
 
 
 @given(images=IMAGES, rules=st.lists(RULES, min_size=1, max_size=4))
@@ -207,12 +238,14 @@ def test_tags_named_after_a_digest_follow_it(end):
 
     assert gone([newest(tag, age=900)], Rule(Keep.RECENT, 1)) == []
     assert tag in follower_tags(f"sha256:{HEX}")
+    assert subject_of(tag) == f"sha256:{HEX}"
 
 
 @pytest.mark.parametrize(
     "tag", [f"sha256-{HEX}.tar", f"sha256-{HEX[1:]}", f"x-sha256-{HEX}", f"sha512-{HEX}"]
 )
 def test_other_tags_are_judged_however_they_look(tag):
+    assert subject_of(tag) is None
     assert gone([newest(tag, age=900)], Rule(Keep.RECENT, 1)) == [tag]
 
 

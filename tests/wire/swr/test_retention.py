@@ -249,11 +249,16 @@ def test_who_has_no_right_is_refused(office: Office, at: str):
 
 
 def test_the_log_is_told_in_pages_the_last_first(office: Office, at: str):
-    number, repository = make(office, at, MONTH), found_in(office, at)
+    number, repository = make(office, at, SEVEN), found_in(office, at)
     rule = OurRule(Keep.NEWEST, 7)
     gone = [(TaggedImage(f"v{n}", f"sha256:{n}", 0), rule) for n in range(5)]
-    policy = RetentionId(number)
-    write(office, lambda conn: retention.record(conn, policy, repository, gone, at=1_500_000))
+
+    def removed(conn: Connection) -> None:
+        policy = retention.find_policy(conn, RetentionId(number))
+        assert policy is not None
+        retention.record(conn, policy, repository, gone, at=1_500_000)
+
+    write(office, removed)
 
     first = office.owner.send("GET", f"{at}/histories", query={"limit": "2", "offset": "0"})
     assert first.headers["content-range"] == "0-2/5"

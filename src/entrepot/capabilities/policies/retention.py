@@ -3,8 +3,9 @@
 A tag goes when any rule removes it. A rule judges the tags that it does not exempt, by when each was last set: the newest so many,
 or those of the last so many days, stay. Where two were set at the same moment the name decides, so the answer is always the same.
 
-Signatures and other referrers are not judged and not counted: they live as long as what they belong to. That is a manifest with
-a subject, and the tags that cosign, and clients of registries without a referrers list, name after a digest.
+Tags that cosign, and clients of registries without a referrers list, name after a digest are not judged and not counted: they live as
+long as what they are named after. Where no tag means that any more, nothing can go with it, so their own age decides; they are not
+counted then, either. A tag that people chose is judged as its own, whatever subject the manifest states: any pusher may state one.
 
 `Measure` remembers no more than the rules keep. Shown the tags from the newest on, it has soon seen enough; what goes is then among
 the oldest. So a repository of a million tags of which few go costs little.
@@ -95,9 +96,9 @@ class Judge:
         """Every tag that goes was set before this place; None: none goes."""
         return max((cut.least for cut in self.cuts if cut.least is not None), default=None)
 
-    def verdict(self, image: TaggedImage) -> Verdict:
-        """Whether the tag stays. The first rule that removes it is named."""
-        if is_follower(image):
+    def verdict(self, image: TaggedImage, *, is_orphan: bool = False) -> Verdict:
+        """Whether the tag stays. The first rule that removes it is named. `is_orphan`: it is named after what no tag means any more."""
+        if not is_orphan and is_follower_name(image.tag):
             return Verdict(None, Reason.FOLLOWS)
         reason = Reason.EXEMPT
         for cut in self.cuts:
@@ -145,7 +146,7 @@ class Measure:
             if rule.keep is Keep.NEWEST
         ]
         for image in images:
-            if is_follower(image):
+            if is_follower_name(image.tag):
                 continue
             for number, exempt, newest in counting:
                 if not exempt.covers(image.tag):
@@ -181,14 +182,15 @@ def judge(images: Sequence[TaggedImage], rules: Sequence[Rule], now: Micros) -> 
     return [found.verdict(image) for image in images]
 
 
-def is_follower(image: TaggedImage) -> bool:
-    """Whether the tag lives and dies with another manifest."""
-    return image.is_referrer or is_follower_name(image.tag)
-
-
 def is_follower_name(tag: str) -> bool:
     """Whether the tag is named after a digest."""
     return _FOLLOWER.fullmatch(tag) is not None
+
+
+def subject_of(tag: str) -> str | None:
+    """The digest that the tag is named after; None: it is not."""
+    match = _FOLLOWER.fullmatch(tag)
+    return None if match is None else f"sha256:{match[1]}"
 
 
 def follower_tags(digest: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ pushed again, stays. What was pushed meanwhile only makes a run keep more. Kille
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -26,15 +26,16 @@ from entrepot.capabilities.policies.retention import (
     Measure,
     follower_tags,
     is_follower_name,
+    subject_of,
 )
-from entrepot.metadata import counters, manifests, namespaces, retention, retention_tags, work
+from entrepot.metadata import counters, namespaces, retention, retention_tags, work
 from entrepot.metadata.database import Connection, now
 from entrepot.metadata.retention_tags import PresentTag
 from entrepot.metadata.schedules import next_run
 from entrepot.model.access import SYSTEM, Caller
 from entrepot.model.content import Repository
 from entrepot.model.events import Event, EventKind
-from entrepot.model.ids import Micros, RepositoryId
+from entrepot.model.ids import ManifestId, Micros, RepositoryId
 from entrepot.model.retention import Cycle, RetentionId, RetentionPolicy, Rule
 from entrepot.model.work import NewTask
 
@@ -201,13 +202,14 @@ async def _retain(run: _Run) -> None:
     opened = await run.job.db.read(lambda conn: _opened(conn, run.repository))
     if opened is None:
         return
-    moment, held = opened
-    run.counted.update(repositories=1, tags=held)
+    moment, number = opened
+    run.counted.update(repositories=1, tags=number)
     judge = await _measured(run, moment)
     after, end = (Micros(0), ""), judge.end
     while end is not None and (page := await _oldest(run, after, end)):
         after = _place(page)
-        going = await run.ctx.blocking(partial(_condemned, judge, page))
+        held = await run.job.db.read(partial(_held, repository=run.repository, tags=page))
+        going = await run.ctx.blocking(partial(_condemned, judge, page, held))
         for start in range(0, len(going), BATCH):
             step = partial(_remove, run=run, judge=judge, going=going[start : start + BATCH])
             run.counted["removed"] += await run.job.write(step)
@@ -252,8 +254,19 @@ def _place(page: Sequence[PresentTag]) -> Key:
 _Going = tuple[PresentTag, Rule]
 
 
-def _condemned(judge: Judge, page: Iterable[PresentTag]) -> list[_Going]:
-    verdicts = ((tag, judge.verdict(tag.image)) for tag in page)
+def _held(conn: Connection, *, repository: RepositoryId, tags: Iterable[PresentTag]) -> set[str]:
+    """Of the digests that some of the tags are named after: those that a tag, or a tagged index, still holds."""
+    subjects = {subject_of(tag.image.tag) for tag in tags}
+    return retention_tags.held(conn, repository, {one for one in subjects if one is not None})
+
+
+def _is_orphan(tag: PresentTag, held: Collection[str]) -> bool:
+    subject = subject_of(tag.image.tag)
+    return subject is not None and subject not in held
+
+
+def _condemned(judge: Judge, page: Iterable[PresentTag], held: Collection[str]) -> list[_Going]:
+    verdicts = ((tag, judge.verdict(tag.image, is_orphan=_is_orphan(tag, held))) for tag in page)
     return [(tag, verdict.rule) for tag, verdict in verdicts if verdict.rule is not None]
 
 
@@ -268,6 +281,8 @@ def _remove(conn: Connection, *, run: _Run, judge: Judge, going: Sequence[_Going
     repository = namespaces.get_repository(conn, run.repository)
     if repository is None:
         return 0
+    held = _held(conn, repository=repository.id, tags=[tag for tag, _ in going])
+    going = [one for one in going if subject_of(one[0].image.tag) not in held]
     removed = 0
     while going:
         ended = _end(conn, run, repository, going)
@@ -297,37 +312,31 @@ def _end(
         details={"retention": run.policy.id},
     )
     log = [(tag.image, rule) for tag, rule in ended]
-    retention.record(conn, run.policy.id, repository.id, log, at=at)
+    retention.record(conn, run.policy, repository.id, log, at=at)
     return ended
 
 
 def _following(conn: Connection, repository: RepositoryId, ended: Sequence[_Going]) -> list[_Going]:
-    """Tags of signatures and other referrers whose subjects lost their last tag, or are of an index that did."""
+    """Tags that are named after what lost its last tag, or is of an index that did."""
     lost = _lost(conn, ended)
     names = {name: digest for digest in lost for name in follower_tags(digest)}
-    found = retention_tags.followers(conn, repository, names, lost)
-    subjects = [names.get(tag.image.tag) or tag.subject or "" for tag in found]
-    held = {one for one in set(subjects) if one and _is_held(conn, repository, one)}
-    return [
-        (tag, lost[subject])
-        for tag, subject in zip(found, subjects, strict=True)
-        if subject in lost and subject not in held
-    ]
+    found = retention_tags.named(conn, repository, names)
+    held = _held(conn, repository=repository, tags=found)
+    subjects = [(tag, names[tag.image.tag]) for tag in found]
+    return [(tag, lost[subject]) for tag, subject in subjects if subject not in held]
 
 
 def _lost(conn: Connection, ended: Sequence[_Going]) -> dict[str, Rule]:
-    """Digests of manifests that no tag means any more, and of what such indexes list, with the rule they fell to."""
+    """Digests of manifests that no tag means any more, and of what such indexes list at any depth, with the rule they fell to."""
     rules = {tag.manifest: (tag.image.digest, rule) for tag, rule in ended}
     untagged = retention_tags.left_untagged(conn, rules)
     lost = {rules[number][0]: rules[number][1] for number in untagged}
-    for number, digest in retention_tags.children(conn, untagged):
-        lost.setdefault(digest, rules[number][1])
+    level = {number: rules[number][1] for number in untagged}
+    while level:
+        below: dict[ManifestId, Rule] = {}
+        for part in retention_tags.parts(conn, level):
+            if part.digest not in lost and part.manifest is not None:
+                below[part.manifest] = level[part.index]
+            lost.setdefault(part.digest, level[part.index])
+        level = below
     return lost
-
-
-def _is_held(conn: Connection, repository: RepositoryId, digest: str) -> bool:
-    """Whether a tag means the manifest after all, or an index that lists it."""
-    number = manifests.find_id(conn, repository, digest)
-    if number is not None and not retention_tags.left_untagged(conn, {number}):
-        return True
-    return manifests.tagged_index_listing(conn, repository, digest) is not None

@@ -29,6 +29,7 @@ from entrepot.model.retention import Keep, Plan, Removed, RetentionId, Retention
 
 _PAGE: Final = 100
 _MOST: Final = 100  # rules or selectors that are read at all
+_MOST_BYTES: Final = 1024 * 1024  # of a rule set
 _ID_WRONG: Final = "4009013"
 _DECIMAL: Final = re.compile(r"[0-9]{1,9}")
 Template: TypeAlias = Literal["date_rule", "tag_rule"]
@@ -217,15 +218,15 @@ class RetentionLog(Answers, frozen=True, kw_only=True):
     tag: str
 
     @classmethod
-    def of(cls, one: Removed, result: RemovedFrom) -> "RetentionLog":
-        """As it was."""
+    def of(cls, one: Removed, result: RemovedFrom, rule: str) -> "RetentionLog":
+        """As it was; `rule`: as a JSON text."""
         return cls(
             created_at=shown(one.removed_at),
             id=one.id,
             namespace=result.repository.namespace_name,
             repo=result.repository.path,
             retention_id=one.policy,
-            rule_type=msgspec.json.encode(Rule.of(one.rule)).decode(),
+            rule_type=rule,
             tag=one.tag,
         )
 
@@ -240,7 +241,9 @@ class RetentionLogs(Answers, frozen=True, kw_only=True):
     @classmethod
     def of(cls, result: RemovedFrom, _asked: Asked) -> "RetentionLogs":
         """The last first."""
-        rows = [RetentionLog.of(one, result) for one in result.page.rows]
+        rules = {one.rule for one in result.page.rows}
+        texts = {rule: msgspec.json.encode(Rule.of(rule)).decode() for rule in rules}
+        rows = [RetentionLog.of(one, result, texts[one.rule]) for one in result.page.rows]
         return cls(retention_log=rows, total=result.page.total, offset=result.page.offset)
 
     def body(self) -> Any:
@@ -271,6 +274,7 @@ ENDPOINTS: Final = (
         ),
         "swr:repo:createRetention",
         201,
+        most=_MOST_BYTES,
     ),
     Endpoint(
         "GET",
@@ -305,6 +309,7 @@ ENDPOINTS: Final = (
         ),
         "swr:repo:updateRetention",
         201,
+        most=_MOST_BYTES,
     ),
     Endpoint(
         "DELETE",

@@ -145,11 +145,14 @@ def test_pushes_of_one_tag_within_a_second_each_restart_it(world, cast, app, clu
     world.run(create_trigger, cast.owner, trigger(app))
     before = generation(cluster)
 
+    moments = set()
     for _ in range(2):
         push(world, app, "v1")
-    work(world)
+        work(world)
+        moments.add(cluster.restarted_at())
 
     assert generation(cluster) == before + 2
+    assert all("." in moment for moment in moments)
 
 
 def test_a_run_whose_last_worker_fell_silent_is_in_the_history(world, cast, app, cluster, joined):

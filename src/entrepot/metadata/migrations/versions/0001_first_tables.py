@@ -145,6 +145,21 @@ def upgrade() -> None:
         sa.UniqueConstraint("number", name=op.f("uq_regions_number")),
     )
     op.create_table(
+        "retention_rules",
+        sa.Column("id", types.BigId(), autoincrement=True, nullable=False),
+        sa.Column("policy_id", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("rule", types.Json(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_retention_rules")),
+        sa.UniqueConstraint(
+            "policy_id",
+            "version",
+            "position",
+            name=op.f("uq_retention_rules_policy_id_version_position"),
+        ),
+    )
+    op.create_table(
         "reviews",
         sa.Column("kind", types.NameText(), nullable=False),
         sa.Column("subject_id", sa.BigInteger(), nullable=False),
@@ -929,13 +944,15 @@ def upgrade() -> None:
         "retention_log",
         sa.Column("id", types.BigId(), autoincrement=True, nullable=False),
         sa.Column("repository_id", sa.BigInteger(), nullable=False),
-        sa.Column("policy_id", sa.BigInteger(), nullable=False),
+        sa.Column("rule_id", sa.BigInteger(), nullable=False),
         sa.Column("tag", types.NameText(), nullable=False),
         sa.Column("digest", types.NameText(), nullable=False),
-        sa.Column("rule", types.Json(), nullable=False),
         sa.Column("removed_at", types.Micros(), nullable=False),
         sa.ForeignKeyConstraint(
             ["repository_id"], ["repositories.id"], name=op.f("fk_retention_log_repository_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["rule_id"], ["retention_rules.id"], name=op.f("fk_retention_log_rule_id")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_retention_log")),
         sqlite_autoincrement=True,
@@ -945,6 +962,7 @@ def upgrade() -> None:
         batch_op.create_index(
             "ix_retention_log_repository_id", ["repository_id", "id"], unique=False
         )
+        batch_op.create_index("ix_retention_log_rule_id", ["rule_id"], unique=False)
 
     op.create_table(
         "retention_policies",
