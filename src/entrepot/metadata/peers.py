@@ -73,6 +73,13 @@ def list_peers(conn: Connection, tenant: TenantId) -> list[Peer]:
     return [_peer_of(row) for row in conn.execute(query)]
 
 
+def count_peers(conn: Connection, tenant: TenantId) -> int:
+    """How many living ones the tenant has."""
+    of_it = peers.c.tenant_id == tenant, peers.c.deleted_at.is_(None)
+    query = sa.select(sa.func.count()).select_from(peers).where(*of_it)
+    return int(conn.execute(query).scalar_one())
+
+
 def is_named(conn: Connection, name: str) -> bool:
     """Whether a living peer of any tenant has the name."""
     query = sa.select(peers.c.id).where(peers.c.name == name, peers.c.deleted_at.is_(None))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from entrepot.metadata import counters, syncing
+from entrepot.metadata import counters
 from entrepot.metadata.collection import Holder, holder_of
 from entrepot.metadata.reviews import ReviewKind
 from entrepot.metadata.schema import (
@@ -249,11 +249,10 @@ def has_uploads(conn: Connection, repository: RepositoryId) -> bool:
 
 
 def remove_repository(conn: Connection, repository: RepositoryId) -> None:
-    """Remove the emptied row with what was granted on it and what was counted of it."""
+    """Remove the row with what was granted on it and what was counted of it, when nothing else of it is left."""
     conn.execute(sa.delete(grants).where(grants.c.repository_id == repository))
     conn.execute(sa.delete(shares).where(shares.c.repository_id == repository))
     forget_triggers(conn, repository)
-    syncing.forget_repository(conn, repository)
     conn.execute(sa.delete(repositories).where(repositories.c.id == repository))
     counters.forget(conn, "repository", repository)
 

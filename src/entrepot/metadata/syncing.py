@@ -82,10 +82,12 @@ def delete_rule(conn: Connection, repository: RepositoryId, target: SyncTarget) 
     return done.rowcount > 0
 
 
-def forget_repository(conn: Connection, repository: RepositoryId) -> None:
-    """Rules and jobs go with the repository's row."""
-    for table in (sync_rules, sync_jobs):
-        conn.execute(sa.delete(table).where(table.c.repository_id == repository))
+def forget_some(conn: Connection, repository: RepositoryId, *, limit: int) -> int:
+    """A step of removing a deleted repository for good: its rules and some of its jobs. How many rows went."""
+    gone = conn.execute(sa.delete(sync_rules).where(sync_rules.c.repository_id == repository))
+    some = sa.select(sync_jobs.c.id).where(sync_jobs.c.repository_id == repository).limit(limit)
+    jobs = conn.execute(sa.delete(sync_jobs).where(sync_jobs.c.id.in_(some)))
+    return gone.rowcount + jobs.rowcount
 
 
 def origins(

@@ -12,6 +12,7 @@ from sync_world import SyncWorld
 from entrepot.capabilities.access.identities.keys import reseal_secrets
 from entrepot.capabilities.access.identities.tenants import delete_tenant
 from entrepot.capabilities.access.sealing import MasterKeys, SealBroken, Sealer
+from entrepot.capabilities.policies import peers as peers_room
 from entrepot.capabilities.policies.peers import (
     CreatePeer,
     NamedPeer,
@@ -23,7 +24,7 @@ from entrepot.capabilities.policies.peers import (
     peer_address,
 )
 from entrepot.metadata.schema import audit, peers
-from entrepot.model.errors import Forbidden, NameInvalid, NameTaken, ValueInvalid
+from entrepot.model.errors import Forbidden, NameInvalid, NameTaken, QuotaExceeded, ValueInvalid
 from entrepot.model.syncing import PeerUnknown, PeerUsed
 
 URL = "https://registry.example.test:8443"
@@ -216,3 +217,15 @@ def test_a_rule_of_a_tenant_names_its_own_peers_only(world, cast):
 
     assert address(world, cast.owner, "shared-name").url == "https://one.example.test"
     assert address(world, cast.stranger, "shared-name").url == "https://two.example.test"
+
+
+def test_a_tenant_has_so_many_peers_and_no_more(world, cast, monkeypatch):
+    monkeypatch.setattr(peers_room, "MOST_PEERS", 2)
+    create(world, cast.owner, "one")
+    create(world, cast.owner, "two")
+    with pytest.raises(QuotaExceeded):
+        create(world, cast.owner, "three")
+    create(world, cast.stranger, "one")
+
+    world.run(delete_peer, cast.owner, NamedPeer(cast.acme.id, "one"))
+    create(world, cast.owner, "three")

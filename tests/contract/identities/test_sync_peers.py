@@ -8,11 +8,13 @@ from remote_in_memory import RemoteInMemory
 from sync_world import SyncWorld, digest
 
 from entrepot.capabilities.access.identities.users import NamedUser, delete_user
+from entrepot.capabilities.content import copying
 from entrepot.capabilities.policies import sync_runs
 from entrepot.capabilities.policies.peers import CreatePeer, NewSecret, change_secret, create_peer
 from entrepot.metadata import leases
 from entrepot.metadata.leases import Offer
 from entrepot.metadata.schema import sync_rules, tasks
+from entrepot.model.errors import StorageUnavailable
 
 PEER = "elsewhere"
 THERE = "copies/app"
@@ -192,6 +194,25 @@ def test_a_worker_that_lost_its_lease_sets_nothing_there(sync, remote):
         sync.step()
 
     assert remote.set == []
+
+
+def test_what_was_copied_before_something_broke_is_in_the_audit_trail(sync, monkeypatch):
+    sync.push()
+    sync.push("v2", layer=b"2", note="2")
+    real, left = copying.copy_tag, [1]
+
+    def breaking(*more):
+        if not left:
+            raise StorageUnavailable("no route")
+        left.pop()
+        return real(*more)
+
+    monkeypatch.setattr(copying, "copy_tag", breaking)
+    with pytest.raises(StorageUnavailable):
+        sync.sync(sync.cast.owner, "v1", "v2")
+
+    assert sync.digest_there("v1") is not None
+    assert [one[1:] for one in sync.world.audited("sync.start")] == [("team/app", "done")]
 
 
 # -- attempts ---------------------------------------------------------------------------------------------------------

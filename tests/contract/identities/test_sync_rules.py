@@ -12,6 +12,7 @@ from entrepot.capabilities.policies.peers import CreatePeer, create_peer
 from entrepot.capabilities.policies.sync_now import CancelJob
 from entrepot.capabilities.policies.sync_runs import PURGE
 from entrepot.metadata import purging, sync_jobs
+from entrepot.metadata import syncing as syncing_rows
 from entrepot.metadata.schema import sync_jobs as job_rows
 from entrepot.metadata.schema import sync_rules, tasks
 from entrepot.model.access import Level
@@ -386,6 +387,8 @@ def test_rules_and_jobs_go_with_their_repository(sync):
     def purge(conn):
         purging.remove_manifests(conn, purging.some_manifests(conn, repository.id, limit=100))
         purging.unlink_some(conn, repository.id, limit=100)
+        while syncing_rows.forget_some(conn, repository.id, limit=1):
+            pass
         purging.remove_repository(conn, repository.id)
 
     sync.world.ctx.db.write_sync(purge)

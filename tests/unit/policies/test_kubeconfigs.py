@@ -57,6 +57,7 @@ BAD_CLUSTERS = {
     "server must": {"server": "https://user:pw@10.0.0.1"},
     "server must be http": {"server": "https://10.0.0.1/x?y=z"},
     "server must be http:": {"server": "https://10.0.0.1/a/../b"},
+    "in clear": {"server": "http://10.0.0.1"},
     "no host": {"server": "https://"},
     "no URL": {"server": "https://10.0.0.1:99999"},
     "forbids connections": {"server": "http://169.254.169.254/latest"},

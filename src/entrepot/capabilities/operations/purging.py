@@ -8,7 +8,16 @@ from dataclasses import dataclass
 
 from entrepot.capabilities.content.place import note
 from entrepot.config import Settings
-from entrepot.metadata import collection, manifests, namespaces, purging, retention, reviews, tags
+from entrepot.metadata import (
+    collection,
+    manifests,
+    namespaces,
+    purging,
+    retention,
+    reviews,
+    syncing,
+    tags,
+)
 from entrepot.metadata.collection import Holder
 from entrepot.metadata.database import Connection, now
 from entrepot.metadata.purging import Dependent, ManifestFacts
@@ -174,7 +183,10 @@ def _take_some(conn: Connection, repository: RepositoryId, rules: Rules) -> int:
         collection.ensure_review(
             conn, ReviewKind.BLOB, blob, after_seconds=rules.delay, reason="repository purged"
         )
-    return 2 * len(gone) or retention.forget_some(conn, repository, limit=STEP)
+    if gone:
+        return 2 * len(gone)
+    past = (retention.forget_some, syncing.forget_some)
+    return next((some for forget in past if (some := forget(conn, repository, limit=STEP))), 0)
 
 
 def _repository_again(

@@ -65,10 +65,13 @@ def read_kubeconfig(text: str, *, forbidden: Sequence[Network]) -> ClusterAccess
     for part in (cluster, user):
         _check_fields(part)
     certificate, key = _pair(user)
+    server, token = _server(_text(cluster, "server"), forbidden), _token(user)
+    if token and not server.startswith("https:"):
+        raise KubeconfigInvalid("server is http://, so the token would go in clear")
     return ClusterAccess(
-        server=_server(_text(cluster, "server"), forbidden),
+        server=server,
         authorities=_authorities(cluster),
-        token=_token(user),
+        token=token,
         certificate=certificate,
         key=key,
         tls_name=_tls_name(cluster),

@@ -1,6 +1,7 @@
 """Peers: other deployments that a tenant copies images to. Their secrets are sealed and never shown."""
 
 import re
+import ssl
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
@@ -14,12 +15,13 @@ from entrepot.capabilities.operations.trail import change, note
 from entrepot.metadata import peers, tenants
 from entrepot.metadata.database import Connection
 from entrepot.model.access import Caller, Permission, Resource
-from entrepot.model.errors import NameTaken, ValueInvalid
+from entrepot.model.errors import NameTaken, QuotaExceeded, ValueInvalid
 from entrepot.model.ids import TenantId
 from entrepot.model.outbound import is_forbidden
 from entrepot.model.syncing import PEER_NAME, Peer, PeerUnknown, PeerUsed
 from entrepot.ports.registry import RegistryAddress
 
+MOST_PEERS: Final = 100  # of a tenant
 _LONGEST_URL: Final = 300
 _LONGEST_NAME: Final = 256
 _LONGEST_SECRET: Final = 4096
@@ -60,7 +62,8 @@ class NewSecret:
 
 
 async def create_peer(ctx: Context, caller: Caller, command: CreatePeer) -> Peer:
-    """Keep one. Nothing is asked of it yet. Raises Denied, NameInvalid, ValueInvalid, NameTaken (also by a region served here)."""
+    """Keep one. Nothing is asked of it yet. Raises Denied, NameInvalid, ValueInvalid, NameTaken (also by a region served here),
+    QuotaExceeded."""
     name = PEER_NAME.check(command.name)
     url = _checked_url(ctx, command.url)
     _check_login(command.username, command.secret)
@@ -70,6 +73,8 @@ async def create_peer(ctx: Context, caller: Caller, command: CreatePeer) -> Peer
         _require(ctx, conn, caller, tenant=command.tenant)
         if peers.find_peer(conn, command.tenant, name) is not None or is_local(conn, name):
             raise NameTaken(name)
+        if peers.count_peers(conn, command.tenant) >= MOST_PEERS:
+            raise QuotaExceeded("peers", MOST_PEERS)
         public_id = peers.new_public_id(conn)
         made = peers.insert_peer(
             conn,
@@ -232,5 +237,7 @@ def _check_authorities(pem: str) -> None:
         if len(pem) > _LONGEST_PEM:
             raise ValueError(pem[:0])
         x509.load_pem_x509_certificates(pem.encode())
-    except ValueError:
+        # What connects is OpenSSL, which refuses some that can be parsed.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
+    except (ValueError, ssl.SSLError):
         raise ValueInvalid("authorities", "PEM of one or more certificates") from None

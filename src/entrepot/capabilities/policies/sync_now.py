@@ -88,8 +88,13 @@ async def sync_tags(ctx: Context, caller: Caller, command: SyncTags) -> list[str
     found, to = begun
     if isinstance(to, AtPeer):
         return await _defer(ctx, caller, command, names)
-    refused = [name for name in names if not await _copy(ctx, caller, command, name)]
-    await ctx.db.write(lambda conn: _note_sync(conn, caller, found, command, len(refused)))
+    refused: list[str] = []
+    try:
+        for name in names:
+            if not await _copy(ctx, caller, command, name):
+                refused.append(name)  # noqa: PERF401  (told of even where the next one breaks)
+    finally:
+        await ctx.db.write(lambda conn: _note_sync(conn, caller, found, command, len(refused)))
     return refused
 
 

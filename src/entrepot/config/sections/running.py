@@ -16,7 +16,14 @@ class Jobs(Section, frozen=True, kw_only=True):
             "Whether `serve` starts a worker process beside itself; false where `entrepot worker` runs instead."
         ),
     ] = True
-    concurrency: Annotated[int, setting("Tasks at once in a worker.", least="1", most="256")] = 4
+    concurrency: Annotated[
+        int,
+        setting(
+            "Tasks at once in a worker. Long ones (copies to peers, retention, triggers) leave two of them to others, and one tenant's take half of what is left.",
+            least="1",
+            most="256",
+        ),
+    ] = 8
     lease: Annotated[
         Duration,
         setting("A worker silent for so long loses its tasks to another.", least="2s", most="1h"),
