@@ -28,7 +28,7 @@ from entrepot.config import Source
 from entrepot.metadata.accounts import Account
 from entrepot.model.access import AccountKind, Caller
 
-_TOKEN_COLUMNS = ("id", "login", "description", "enabled", "created", "expires")
+_TOKEN_COLUMNS = ("id", "kind", "login", "description", "enabled", "created", "expires")
 
 
 @click.group()
@@ -74,16 +74,17 @@ def create(
 @json_option
 @click.pass_obj
 def list_(source: Source, tenant_name: str, instance_name: str, *, as_json: bool) -> None:
-    """List the long-term tokens of a tenant."""
+    """List the long-term tokens of a tenant and its logins for a day."""
 
     async def work(ctx: Context, caller: Caller) -> list[Account]:
         tenant = await tenant_of(ctx, caller, tenant_name)
         instance = await instance_of(ctx, caller, instance_name)
         return await list_tokens(
-            ctx, caller, ListTokens(instance, everybody=True, tenant=tenant.id)
+            ctx, caller, ListTokens(instance, everybody=True, tenant=tenant.id, logins=True)
         )
 
-    show_rows(_TOKEN_COLUMNS, [account_row(found) for found in run(source, work)], as_json=as_json)
+    rows = [{"kind": found.kind.value, **account_row(found)} for found in run(source, work)]
+    show_rows(_TOKEN_COLUMNS, rows, as_json=as_json)
 
 
 @token.command()
@@ -109,7 +110,7 @@ def disable(source: Source, token_id: str, instance_name: str) -> None:
 @instance_option
 @click.pass_obj
 def delete(source: Source, token_id: str, instance_name: str) -> None:
-    """Delete the token of that id."""
+    """Delete the token or login of that id."""
 
     async def work(ctx: Context, caller: Caller) -> None:
         instance = await instance_of(ctx, caller, instance_name)

@@ -6,7 +6,15 @@ from functools import partial
 import pytest
 import sqlalchemy as sa
 
-from entrepot.capabilities.access.accounts import CreateToken, create_token
+from entrepot.capabilities.access.account_pages import BrowseAccounts, browse_tokens
+from entrepot.capabilities.access.accounts import (
+    CreateToken,
+    DeleteToken,
+    ListTokens,
+    create_token,
+    delete_token,
+    list_tokens,
+)
 from entrepot.capabilities.access.callers import Credential, CredentialKind, LoggedIn
 from entrepot.capabilities.access.expiring import end_some
 from entrepot.capabilities.access.identities.keys import (
@@ -39,7 +47,7 @@ from entrepot.metadata import instances
 from entrepot.metadata.namespaces import find_namespace
 from entrepot.metadata.schema import accounts
 from entrepot.model.access import AccountKind, Permission, Resource, Role
-from entrepot.model.errors import Forbidden, InstanceUnknown, Unauthenticated
+from entrepot.model.errors import AccountUnknown, Forbidden, InstanceUnknown, Unauthenticated
 from entrepot.model.identities import ProjectUnknown
 from entrepot.model.tenancy import InstanceKind
 
@@ -236,6 +244,44 @@ def key_of(world, cast, name):
 def namespace_of(world, name):
     instance = world.shared.id
     return world.read(lambda conn: find_namespace(conn, instance, name)).id
+
+
+# -- lists ------------------------------------------------------------------------------------------------------------
+
+
+def listed(world, caller, **more) -> list[str]:
+    """User names of what the list of tokens has."""
+    found = world.run(list_tokens, caller, ListTokens(world.shared, **more))
+    return [one.username for one in found]
+
+
+def test_it_is_listed_beside_tokens_where_that_is_asked_for(world, cast):
+    token = world.run(create_token, cast.member, CreateToken(world.shared, AccountKind.LONGTERM))
+    mine, others = make(world, cast.member), make(world, cast.admin)
+    name = token.account.username
+    assert listed(world, cast.member) == [name]
+    assert listed(world, cast.member, logins=True) == [name, mine.username]
+    everybodys = listed(world, cast.owner, logins=True, everybody=True)
+    assert everybodys == [name, mine.username, others.username]
+    assert listed(world, cast.stranger, logins=True, everybody=True) == []
+    browse = BrowseAccounts(world.shared, cast.acme.id, logins=True)
+    page = world.run(browse_tokens, cast.member, browse)
+    assert [one.username for one in page.rows] == [name, mine.username]
+
+
+def test_it_is_ended_alone_by_its_user_and_by_who_manages_accounts(world, cast):
+    for caller in (cast.member, cast.owner):
+        kept, login = make(world, cast.member), make(world, cast.member)
+        assert is_good(world, login)
+        found = world.run(list_tokens, cast.member, ListTokens(world.shared, logins=True))
+        (number,) = (one.public_id for one in found if one.username == login.username)
+        command = DeleteToken(world.shared, number)
+        for other in (cast.stranger, world.caller(world.user(cast.acme, f"not-{caller.name}"))):
+            with pytest.raises(AccountUnknown):
+                world.run(delete_token, other, command)
+        world.run(delete_token, caller, command)
+        assert not is_good(world, login)
+        assert is_good(world, kept)
 
 
 # -- what ends it -----------------------------------------------------------------------------------------------------

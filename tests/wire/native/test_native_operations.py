@@ -177,6 +177,7 @@ def content(owner):
     owner.ok("DELETE", f"{one}/grants/bob")
 
     token = owner.ok("POST", f"{INSTANCE}/tokens", {"description": "ci"})
+    assert token["token"]["kind"] == "longterm"
     owner.ok("POST", f"{INSTANCE}/tokens", {"user": "bob", "temporary": True})
     assert owner.ok("GET", f"{INSTANCE}/tokens")["items"] == [token["token"]]
     path = f"{INSTANCE}/tokens/{token['token']['id']}"

@@ -21,12 +21,14 @@ from entrepot.model.tenancy import Instance
 
 @dataclass(frozen=True, slots=True)
 class BrowseAccounts:
-    """Accounts of the tenant in the instance. `names`: none, or which service accounts, with or without their prefix."""
+    """Accounts of the tenant in the instance. `names`: none, or which service accounts, with or without their prefix. `logins`: beside
+    tokens, those for a day."""
 
     instance: Instance
     tenant: TenantId
     names: Sequence[str] = ()
     window: Slice = field(default_factory=Slice)
+    logins: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,9 @@ async def browse_tokens(ctx: Context, caller: Caller, command: BrowseAccounts) -
     everybody = await ctx.db.read(
         lambda conn: ctx.access.allowed(conn, caller, Permission.ACCOUNT_MANAGE, resource)
     )
-    listed = ListTokens(command.instance, everybody=everybody, tenant=command.tenant)
+    listed = ListTokens(
+        command.instance, everybody=everybody, tenant=command.tenant, logins=command.logins
+    )
     return _page(await list_tokens(ctx, caller, listed), command.window, {})
 
 

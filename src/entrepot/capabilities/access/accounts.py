@@ -1,6 +1,6 @@
 """Tokens of an instance: make, list, change, delete. A token acts with the rights of the user who made it.
 
-Every change raises the tenant's epoch and is audited. Service accounts are in `service_accounts.py`.
+Logins for a day (made in `logins.py`) are listed and ended here, too. Every change raises the tenant's epoch and is audited. Service accounts are in `service_accounts.py`.
 """
 
 import uuid
@@ -24,6 +24,7 @@ from entrepot.model.tenancy import Instance, InstanceKind
 TEMPORARY_SECONDS: Final = 3600
 MAX_DESCRIPTION: Final = 1024  # characters
 _TOKENS: Final = (AccountKind.TEMPORARY, AccountKind.LONGTERM)
+_MANAGED: Final = (*_TOKENS, AccountKind.LOGIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,12 @@ class CreateToken:
 
 @dataclass(frozen=True, slots=True)
 class ListTokens:
-    """Long-term tokens of the caller, or with `everybody` of the whole tenant."""
+    """Long-term tokens of the caller, or with `everybody` of the whole tenant; `logins`: those for a day beside them."""
 
     instance: Instance
     everybody: bool = False
     tenant: TenantId | None = None  # for the operator; else the caller's
+    logins: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ async def create_token(ctx: Context, caller: Caller, command: CreateToken) -> Ma
 
 
 async def list_tokens(ctx: Context, caller: Caller, command: ListTokens) -> list[Account]:
-    """Long-term tokens, oldest first. Raises Forbidden, InstanceUnknown."""
+    """Long-term tokens, oldest first; logins, those that ended less than a day ago included. Raises Forbidden, InstanceUnknown."""
     tenant = tenant_for(caller, command.tenant)
     check_instance(command.instance, tenant)
     if not command.everybody and caller.user is None:
@@ -117,13 +119,15 @@ async def list_tokens(ctx: Context, caller: Caller, command: ListTokens) -> list
             require_management(ctx, conn, caller=caller, instance=command.instance, tenant=tenant)
         elif not _is_left(ctx, conn, caller, command.instance):
             raise Forbidden(Permission.ACCOUNT_MANAGE, "tokens")
-        return accounts.list_living(
-            conn,
-            command.instance.id,
-            AccountKind.LONGTERM,
-            tenant=tenant,
-            user=None if command.everybody else caller.user,
-        )
+        user = None if command.everybody else caller.user
+        kinds = (AccountKind.LONGTERM, *((AccountKind.LOGIN,) if command.logins else ()))
+        return [
+            account
+            for kind in kinds
+            for account in accounts.list_living(
+                conn, command.instance.id, kind, tenant=tenant, user=user
+            )
+        ]
 
     return await ctx.db.read(read)
 
@@ -250,9 +254,9 @@ def _is_left(ctx: Context, conn: Connection, caller: Caller, instance: Instance)
 def _managed(
     ctx: Context, conn: Connection, *, caller: Caller, instance: Instance, name: str
 ) -> Account:
-    """A token the caller may change: their own, or any where they manage accounts. For others it does not exist."""
+    """A token or login the caller may change: their own, or any where they manage accounts. For others it does not exist."""
     account = get_account(conn, instance.id, name)
-    if account.kind not in _TOKENS:
+    if account.kind not in _MANAGED:
         raise AccountUnknown(name[:64])
     if caller.user == account.user and _is_left(ctx, conn, caller, instance):
         return account

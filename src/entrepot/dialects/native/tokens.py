@@ -36,14 +36,14 @@ class MakeToken:
 
 
 class ListTokens(OfInstance, frozen=True, kw_only=True):
-    """List long-term tokens by id: for who manages accounts the tenant's, else the caller's own."""
+    """List long-term tokens and logins for a day by id: for who manages accounts the tenant's, else the caller's own."""
 
     after: str = ""
     limit: Limit = 100
 
     def to_command(self, asked: Asked) -> Windowed[BrowseAccounts]:
         """All of them."""
-        return on(self, BrowseAccounts(asked.instance, own_tenant(asked)))
+        return on(self, BrowseAccounts(asked.instance, own_tenant(asked), logins=True))
 
 
 class CreateToken(OfInstance, frozen=True, kw_only=True):
@@ -68,7 +68,7 @@ class OfToken(OfInstance, frozen=True, kw_only=True):
 
 
 class ModifyToken(OfToken, frozen=True, kw_only=True):
-    """Enable, disable or describe a token; what is left out stays."""
+    """Enable, disable or describe a token or a login; what is left out stays."""
 
     enabled: bool | None = None
     description: str | None = None
@@ -80,7 +80,7 @@ class ModifyToken(OfToken, frozen=True, kw_only=True):
 
 
 class DeleteToken(OfToken, frozen=True, kw_only=True):
-    """Delete a token; logins with it end within a second."""
+    """Delete a token or a login for a day; what logged in with it ends within a second."""
 
     def to_command(self, asked: Asked) -> accounts.DeleteToken:
         """By id."""
@@ -89,9 +89,10 @@ class DeleteToken(OfToken, frozen=True, kw_only=True):
 
 
 class AccountShown(Answers, frozen=True, kw_only=True):
-    """A token without its secret. `login`: the user name that goes with it."""
+    """A token without its secret. `kind`: longterm, temporary, or login (for a day); `login`: the user name that goes with it."""
 
     id: str
+    kind: str
     login: str
     description: str
     enabled: bool
@@ -103,6 +104,7 @@ class AccountShown(Answers, frozen=True, kw_only=True):
         """As it is."""
         return cls(
             id=result.public_id,
+            kind=result.kind.value,
             login=result.username,
             description=result.description,
             enabled=result.enabled,
