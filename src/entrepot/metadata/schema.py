@@ -703,7 +703,12 @@ accounts = Table(
     _at("expires_at", nullable=True),
     _at("deleted_at", nullable=True),
     Index("ix_accounts_login", "instance_id", "username", "secret_sha256"),
-    Index("ix_accounts_user_id", "user_id"),
+    Index(  # a busy user leaves any number of logins behind
+        "ix_accounts_user_id",
+        "user_id",
+        sqlite_where=LIVING,
+        postgresql_where=LIVING,
+    ),
     Index(
         "uq_accounts_service_name",  # names of others in a shared instance are nobody's business
         "instance_id",
@@ -908,7 +913,9 @@ tasks = Table(
     Column("status", NameText, nullable=False),
     Column("arguments", Json, nullable=False),
     Column("unique_key", NameText, nullable=True),  # at most one waiting task has it
-    Column("renews", sa.Boolean, nullable=False),  # deferring the key again brings all attempts back
+    Column(
+        "renews", sa.Boolean, nullable=False
+    ),  # deferring the key again brings all attempts back
     Column("attempts", sa.Integer, nullable=False),
     Column("max_attempts", sa.Integer, nullable=False),
     _at("run_after"),

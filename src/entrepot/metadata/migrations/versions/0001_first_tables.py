@@ -547,7 +547,13 @@ def upgrade() -> None:
         batch_op.create_index(
             "ix_accounts_login", ["instance_id", "username", "secret_sha256"], unique=False
         )
-        batch_op.create_index("ix_accounts_user_id", ["user_id"], unique=False)
+        batch_op.create_index(
+            "ix_accounts_user_id",
+            ["user_id"],
+            unique=False,
+            sqlite_where=sa.text("deleted_at IS NULL"),
+            postgresql_where=sa.text("deleted_at IS NULL"),
+        )
         batch_op.create_index(
             "uq_accounts_service_name",
             ["instance_id", "tenant_id", "username"],
