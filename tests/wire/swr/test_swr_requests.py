@@ -118,7 +118,7 @@ def test_bodies_are_read_where_they_count_and_have_a_limit(office: Office):
     assert office.owner.send("GET", ORGANIZATIONS, b"{not json").status == 200
     answer = office.owner.send("POST", ORGANIZATIONS, b" " * (12 * 1024 * 1024 + 1))
     assert (answer.status, answer.code) == (413, "4131001")
-    assert office.owner.send("POST", ORGANIZATIONS, b" " * 1_000_000).code == "4001014"
+    assert office.owner.send("POST", ORGANIZATIONS, b" " * 200_000).code == "4001014"
 
 
 def test_content_type_may_be_missing_or_have_a_charset(office: Office):

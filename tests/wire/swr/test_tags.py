@@ -1,6 +1,7 @@
 """Tags by the vendor's SDK, and one image on three wires."""
 
 import json
+import time
 
 from huaweicloudsdkswr.v2 import (
     CreateRepoTagRequest,
@@ -11,6 +12,8 @@ from huaweicloudsdkswr.v2 import (
 )
 from office import Office
 from swr_docker import pull, push_index, push_large
+
+from entrepot.metadata import audit
 
 
 def tags(office: Office, organization: str, repository: str, **query: str) -> list[str]:
@@ -109,3 +112,21 @@ def test_large_manifests_make_a_page_shorter_and_are_had_one_by_one(office: Offi
         seen += [row["Tag"] for row in answer.json]
     assert seen == names
     assert office.owner.send("GET", path).headers["content-range"] == "0-2/5"
+
+
+def test_manifests_that_lists_tell_are_among_the_pulls(office: Office):
+    organization, repository = office.repository()
+    name = f"{organization}/{repository}"
+    office.push(name, "v1")
+    tags(office, organization, repository, tag="nothing")
+    assert tags(office, organization, repository) == ["v1"]
+
+    def pulls() -> list[str]:
+        found = office.operator.read(lambda conn: audit.find(conn, audit.Search(action="pull")))
+        return [one.entry.actor for one in found if one.entry.resource.endswith(f"/{name}")]
+
+    end = time.monotonic() + 10
+    while not pulls():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert pulls() == ["owner"]

@@ -16,6 +16,14 @@ class Api(Section, frozen=True, kw_only=True):
             most="1000000",
         ),
     ] = 100
+    swr_rate: Annotated[
+        int,
+        setting(
+            "How many requests a second an account may send of each operation of the SWR API in a region. The vendor documents no figure; `rate_percent` counts here, too. 0: any number.",
+            least="0",
+            most="1000000",
+        ),
+    ] = 1000
     vendor_regions: Annotated[
         bool,
         setting(

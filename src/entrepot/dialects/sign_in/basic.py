@@ -28,6 +28,10 @@ class BasicSignIn:
         self._audit = audit
         self._on_login = on_login
 
+    async def needs_body(self, _request: Request) -> bool:
+        """Never."""
+        return False
+
     async def authenticate(self, request: Request, _body: bytes, *, instance: Instance) -> SignedIn:
         """The caller. Raises CredentialsMissing, Unauthenticated, RateLimited."""
         try:

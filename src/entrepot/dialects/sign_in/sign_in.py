@@ -71,6 +71,22 @@ class SignIn:
             raise
         return SignedIn(caller, place.tenant, place.project)
 
+    async def needs_body(self, request: Request) -> bool:
+        """Whether the body is part of what proves the caller: where it is signed. Nothing of a body was read yet.
+
+        Raises CredentialsMissing, SignatureUnreadable for what no body makes good.
+        """
+        try:
+            if is_signed(request.header(b"authorization")):
+                await self._claim(request, b"")
+                return True
+            if not request.header(b"x-auth-token").strip():
+                raise CredentialsMissing("neither Authorization nor X-Auth-Token")
+        except Unauthenticated as error:
+            note_login(self._audit, error, request)
+            raise
+        return False
+
     async def _caller(self, request: Request, body: bytes, operation: str) -> tuple[LoggedIn, str]:
         """Who it is, and the project that their token is for, if any."""
         if is_signed(request.header(b"authorization")):

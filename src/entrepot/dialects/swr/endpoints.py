@@ -3,7 +3,7 @@
 The raw path is split at `/` before anything is decoded. A repository's name has `$` or `%2F` where it has a slash.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 from urllib.parse import unquote_to_bytes
@@ -18,6 +18,10 @@ REPOSITORY: Final = "{repository}"
 ORGANIZATION: Final = "{namespace}"
 BODIED: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 """Methods whose body is read. GET's is ignored."""
+MAX_BODY: Final = 256 * 1024
+"""Bytes of a body, where a row says nothing else: the longest list of grants and the longest description are below."""
+LARGEST_BODY: Final = 12 * 1024 * 1024
+"""What the vendor takes in signed requests; no row has reason to come near."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,8 @@ class Endpoint(Generic[C, R]):
 
     `path`: with `{names}` of the request's fields. `status`: of success; 204 has no body. `action`: what identity policies call it.
     `array`: the request's field that the whole body is. `filters`: keys that the combined `filter` parameter may have.
-    `wrong`: codes for values of fields that have one of their own. `in_query`: parameters of a POST that come there.
+    `wrong`: codes for values of fields that have one of their own. `in_query`: parameters of a POST that come there. `most`: bytes of its body.
+    `gives`: the repository whose manifests an answer tells, empty where it tells none: that is a pull.
     """
 
     method: str
@@ -38,6 +43,8 @@ class Endpoint(Generic[C, R]):
     filters: frozenset[str] = frozenset()
     wrong: Mapping[str, str] = field(default_factory=dict)
     in_query: bool = False
+    most: int = MAX_BODY
+    gives: Callable[[R], str] = field(default=lambda _: "")
 
     @property
     def names(self) -> tuple[str, ...]:

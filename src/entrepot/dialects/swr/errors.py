@@ -21,6 +21,7 @@ NOT_YOURS: Final = "4039001"
 ORGANIZATION_MISSING: Final = "4040058"
 PATH_UNKNOWN: Final = "4040083"
 BODY_TOO_LARGE: Final = "4131001"
+TOO_MANY: Final = "4031042"
 UNEXPECTED: Final = "5000007"
 AWAY: Final = "5001038"
 
@@ -48,7 +49,7 @@ CODES: Final[dict[type[RegistryError], str]] = {
     errors.Denied: NO_PERMISSION,
     errors.Unauthenticated: "4010000",
     errors.Exhausted: "4000097",
-    errors.RateLimited: "4031042",
+    errors.RateLimited: TOO_MANY,
     errors.Unavailable: AWAY,
     errors.StorageFull: "5070070",
     errors.ObjectMissing: "4041056",

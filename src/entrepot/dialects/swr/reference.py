@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from entrepot.dialects.swr.endpoints import AnyEndpoint
+from entrepot.dialects.swr.endpoints import MAX_BODY, AnyEndpoint
 from entrepot.dialects.swr.errors import CODES
 from entrepot.dialects.swr.openapi import PATH, openapi
 from entrepot.dialects.swr.refusal import PREFIX
 from entrepot.dialects.swr.table import GROUPS
-from entrepot.dialects.swr.wire import MAX_BODY
 
 _NOTICE: Final = "<!-- Generated from the code by `make docs`; edits here are lost. -->"
 _REFERENCE: Final = "#/components/schemas/"
@@ -31,7 +30,8 @@ def _preface() -> Iterator[str]:
     yield (
         "Organizations are the namespaces of the region's shared instance. A slash in a repository's name is `$` or `%2F` in a path. `filter` is"
         " `key::value|key::value` and goes before plain parameters. Lists answer `Content-Range: <offset>-<rows here>/<all>`."
-        f" A body has at most {MAX_BODY} bytes; names that are not listed here are ignored."
+        f" A body has at most {MAX_BODY} bytes where nothing else is said; names that are not listed here are ignored. An account may send"
+        " `api.swr_rate` requests a second of each operation."
     )
     yield ""
 
@@ -72,6 +72,8 @@ def _operation(
     if endpoint.filters:
         keys = ", ".join(f"`{key}`" for key in sorted(endpoint.filters))
         yield from (f"`filter` has {keys}.", "")
+    if endpoint.most != MAX_BODY:
+        yield from (f"Its body has at most {endpoint.most} bytes.", "")
     if "requestBody" in said:
         yield from (f"In the body: {_type(_schema(said['requestBody']), document)}.", "")
     if own := ", ".join(f"`{code}`" for code in sorted(set(endpoint.operation.codes.values()))):

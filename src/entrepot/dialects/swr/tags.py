@@ -142,6 +142,12 @@ class ListedTags(shapes.Rows, frozen=True, kw_only=True):
         return cls(rows=rows, offset=result.page.offset, total=result.page.total)
 
 
+def given(result: TagsOf) -> str:
+    """The repository of the manifests that an answer tells; empty: it tells none."""
+    tells = any(one.payload for one in result.page.rows)
+    return result.repository.full_name if tells else ""
+
+
 def _facts(result: TagsOf, one: TagRow, asked: Asked) -> dict[str, Any]:
     address = f"{asked.registry}/{result.repository.full_name}:{one.name}"
     return {
@@ -173,6 +179,7 @@ ENDPOINTS: Final = (
         Operation("ListRepositoryTags", ListRepositoryTags, tag_listing.list_tag_rows, ListedTags),
         "swr:repo:listRepoTags",
         filters=frozenset({"offset", "limit", "order_column", "order_type", "tag"}),
+        gives=given,
     ),
     Endpoint(
         "POST",
@@ -196,6 +203,7 @@ ENDPOINTS: Final = (
             "ShowRepoTag", ShowRepoTag, tag_listing.show_tag_row, ShownTag, is_documented=False
         ),
         "swr:repo:listRepoTags",
+        gives=given,
     ),
     Endpoint(
         "DELETE",

@@ -228,5 +228,6 @@ ENDPOINTS: Final = (
             is_documented=False,
         ),
         "swr:repo:listRepoTags",
+        gives=tags.given,
     ),
 )

@@ -1,8 +1,10 @@
 """The wire: what is the same for all operations, once, in this order: who asks, path, parameters, place, use case, answer.
 
-Whoever is not known learns nothing, not even which paths there are. Then errors go 400, 403, 404, 409.
+Whoever is not known learns nothing, not even which paths there are, and no body is read of whoever cannot become known. Then errors go
+400, 403, 404, 409.
 """
 
+import time
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
@@ -16,22 +18,34 @@ from entrepot.capabilities.instances.namespaces import NamedNamespace, owner_of
 from entrepot.capabilities.instances.requested import find_shared
 from entrepot.capabilities.operations.auditing import AuditLog
 from entrepot.dialects.operation import Addresses, Asked
+from entrepot.dialects.rates import SHARED
 from entrepot.dialects.sign_in import SignedIn, SignIn, note_project
-from entrepot.dialects.swr import errors, parameters
-from entrepot.dialects.swr.endpoints import AnyEndpoint, Paths
+from entrepot.dialects.swr import errors, parameters, receiving
+from entrepot.dialects.swr.endpoints import MAX_BODY, AnyEndpoint, Found, Paths
 from entrepot.dialects.swr.openapi import PATH as OPENAPI
 from entrepot.dialects.swr.openapi import document
 from entrepot.dialects.swr.refusal import UNSIGNED, Refusal
 from entrepot.dialects.swr.shapes import OfOrganization, OfRepository
 from entrepot.dialects.swr.table import PATHS
 from entrepot.dialects.swr.versions import version_answer
-from entrepot.http.bodies import BodyTooLarge, ClientDisconnected, read_body
+from entrepot.http.bodies import ClientDisconnected
 from entrepot.http.messages import Request, Response
-from entrepot.model.errors import Denied, NamespaceUnknown, RegistryError, Unavailable, Unknown
+from entrepot.model.errors import (
+    Denied,
+    NamespaceUnknown,
+    RegistryError,
+    Unauthenticated,
+    Unavailable,
+    Unknown,
+)
 from entrepot.model.identities import CredentialsMissing, Project, ProjectUnknown
 from entrepot.model.tenancy import Instance
 
-MAX_BODY: Final = 12 * 1024 * 1024
+_INLINE: Final = 64 * 1024  # bytes of a body that are read on the event loop
+_LARGE_AT_ONCE: Final = (
+    8  # bodies above that, in one process: signed ones wait in memory before anybody is known
+)
+_MANY: Final = 200  # rows of an answer that is not made on the event loop
 _HEADERS: Final = (
     (b"content-type", b"application/json"),
     (b"cache-control", b"no-store"),
@@ -42,6 +56,9 @@ _log = structlog.get_logger(__name__)
 
 class SignsIn(Protocol):
     """Learns who sends a request. See `SignIn`, which is the usual one."""
+
+    async def needs_body(self, request: Request) -> bool:
+        """Whether the body proves who sends it. Raises CredentialsMissing, Unauthenticated where none could help."""
 
     async def authenticate(self, request: Request, body: bytes, *, instance: Instance) -> SignedIn:
         """`instance`: the one that the route found. Raises CredentialsMissing, any other Unauthenticated, RateLimited, ProjectUnknown."""
@@ -67,6 +84,8 @@ class Swr:
         self._count = count
         self._suffix = str(ctx.settings.http.suffix)
         self._as_array = ctx.settings.api.swr_error_arrays
+        self._rate = ctx.settings.api.swr_rate * ctx.settings.api.rate_percent // 100
+        self._bodies = receiving.Bodies(ctx)
 
     async def __call__(self, request: Request, instance: Instance) -> Response:
         """Answer one request; raises nothing of ours."""
@@ -93,40 +112,72 @@ class Swr:
             self._count("swr", operation or "unknown", outcome)
 
     async def _answer(self, request: Request, instance: Instance) -> Response:
-        body = await self._body(request)
-        signed = await self._signed(request, body, instance)
-        endpoint, values = _endpoint(self._paths, request)
+        found = self._paths.find(request.path)
+        most = _most(found, request.method)
+        signed, body = await self._known(request, instance, most)
+        endpoint, values = _endpoint(found, request)
         request.caller = caller = replace(signed.caller, operation=endpoint.action)
-        asked = parameters.read(endpoint, values, request.scope["query_string"], body)
+        asked = await self._read(request, endpoint, values, body)
         try:
             where = await self._asked(request, caller, signed.project)
         except RegistryError as error:
             raise _refusal(error, endpoint, asked) from error
+        self._admit(endpoint, where)
         try:
-            operation = endpoint.operation
-            result = await operation.use_case(self._ctx, caller, asked.to_command(where))
-            return _told(endpoint, operation.response.of(result, where))
+            result = await endpoint.operation.use_case(self._ctx, caller, asked.to_command(where))
+            if endpoint.gives(result):
+                resource = f"{where.instance.public_id}/{endpoint.gives(result)}"
+                self._audit.pulled(caller, resource, request=request)
+            return await self._told(endpoint, result, where)
         except RegistryError as error:
             raise await self._failed(request, endpoint, error, asked=asked, where=where) from error
 
+    async def _read(
+        self, request: Request, endpoint: AnyEndpoint, values: tuple[str, ...], body: bytes
+    ) -> Any:
+        query = request.scope["query_string"]
+        if len(body) <= receiving.INLINE:
+            return parameters.read(endpoint, values, query, body)
+        return await self._ctx.blocking(lambda: parameters.read(endpoint, values, query, body))
+
+    def _admit(self, endpoint: AnyEndpoint, where: Asked) -> None:
+        if not self._rate:
+            return
+        key = f"swr/{where.tenant}/{where.region.id}/{endpoint.operation.name}"
+        if not SHARED.admits(key, self._rate, int(time.time())):
+            told = f"{endpoint.operation.name} is limited to {self._rate} requests a second"
+            raise Refusal(errors.TOO_MANY, told)
+
+    async def _told(self, endpoint: AnyEndpoint, result: Any, where: Asked) -> Response:
+        if _rows_in(result) <= _MANY:
+            return _response(endpoint, endpoint.operation.response.of(result, where))
+        return await self._ctx.blocking(
+            lambda: _response(endpoint, endpoint.operation.response.of(result, where))
+        )
+
     # -- who ----------------------------------------------------------------------------------------------------------
 
-    async def _body(self, request: Request) -> bytes:
+    async def _known(
+        self, request: Request, instance: Instance, most: int
+    ) -> tuple[SignedIn, bytes]:
+        """Who asks, and the body: read first only where it proves something."""
+        if not receiving.may_be(request):
+            return await self._signed(request, b"", instance), b""
         try:
-            body = await read_body(request.scope, request.receive, MAX_BODY, self._ctx.pool)
-        except BodyTooLarge as error:
-            told = f"a body has at most {MAX_BODY} bytes"
-            raise Refusal(errors.BODY_TOO_LARGE, told) from error
-        request.received += len(body)
-        return body
+            comes_first = await self._sign_in.needs_body(request)
+        except Unauthenticated as error:
+            raise _unknown(error) from error
+        if comes_first:
+            body = await self._bodies.read(request, most)
+            return await self._signed(request, body, instance), body
+        signed = await self._signed(request, b"", instance)
+        return signed, await self._bodies.read(request, most)
 
     async def _signed(self, request: Request, body: bytes, instance: Instance) -> SignedIn:
         try:
             return await self._sign_in.authenticate(request, body, instance=instance)
-        except CredentialsMissing as error:
-            raise Refusal(UNSIGNED, "neither a token nor a signature is given") from error
         except RegistryError as error:
-            raise errors.refusal_of(error, names_repository=False) from error
+            raise _unknown(error) from error
 
     # -- where --------------------------------------------------------------------------------------------------------
 
@@ -188,8 +239,19 @@ def _refusal(error: RegistryError, endpoint: AnyEndpoint, asked: Any) -> Refusal
     return errors.refusal_of(error, codes, names_repository=isinstance(asked, OfRepository))
 
 
-def _endpoint(paths: Paths, request: Request) -> tuple[AnyEndpoint, tuple[str, ...]]:
-    found = paths.find(request.path)
+def _unknown(error: RegistryError) -> Refusal:
+    if isinstance(error, CredentialsMissing):
+        return Refusal(UNSIGNED, "neither a token nor a signature is given")
+    return errors.refusal_of(error, names_repository=False)
+
+
+def _most(found: Found | None, method: str) -> int:
+    """Bytes that a body there may have; what is not served takes as little."""
+    endpoint = None if found is None else found.by_method.get(method)
+    return MAX_BODY if endpoint is None else endpoint.most
+
+
+def _endpoint(found: Found | None, request: Request) -> tuple[AnyEndpoint, tuple[str, ...]]:
     if found is None:
         raise Refusal(errors.PATH_UNKNOWN, "nothing is served at this path")
     endpoint = found.by_method.get(request.method)
@@ -199,7 +261,13 @@ def _endpoint(paths: Paths, request: Request) -> tuple[AnyEndpoint, tuple[str, .
     return endpoint, found.values
 
 
-def _told(endpoint: AnyEndpoint, answer: Any) -> Response:
+def _rows_in(result: Any) -> int:
+    """How many rows a use case gave, where it gave a list or a page."""
+    rows = getattr(getattr(result, "page", result), "rows", result)
+    return len(rows) if isinstance(rows, list | tuple) else 1
+
+
+def _response(endpoint: AnyEndpoint, answer: Any) -> Response:
     headers = answer.headers()
     if endpoint.status == 204:
         return Response(204, [*_HEADERS[1:], *headers])
