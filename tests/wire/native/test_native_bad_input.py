@@ -88,6 +88,22 @@ def test_values_outside_their_bounds_are_refused_in_words(firm):
 
 
 @pytest.mark.parametrize(
+    ("dialect", "document"),
+    [
+        ("swr", r'{"Version": "5.0", "Statement": {"Effect": "\ud800", "Action": "*"}}'),
+        ("tcr", r'{"version": "2.0", "statement": {"effect": "\udfff", "action": "*", "resource": "*"}}'),
+        ("entrepot", r'{"statements": [{"effect": "allow", "actions": ["\ud800"], "resources": []}]}'),
+    ],
+)  # fmt: skip
+def test_half_a_character_in_a_policy_is_refused_in_words(firm, dialect, document):
+    said = {"name": "half", "dialect": dialect, "document": document}
+
+    answer = firm.owner.call("POST", "/tenants/-/policies", said)
+    assert (answer.status, answer.code) == (400, "value-invalid")
+    assert firm.owner.code("GET", "/tenants/-/policies/half") == (404, "policy-unknown")
+
+
+@pytest.mark.parametrize(
     "query",
     [
         "limit=0",

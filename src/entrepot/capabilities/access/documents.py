@@ -4,6 +4,7 @@ A dialect brings a `Vocabulary`: how its documents are read, what it calls our p
 gives all of them to `Vocabularies`. A document that cannot be read denies its user everything: a policy may be a prohibition.
 """
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from enum import StrEnum
 from functools import cached_property, lru_cache
 from ipaddress import ip_network
 from types import MappingProxyType
+from typing import Any
 
 import msgspec
 import structlog
@@ -37,6 +39,28 @@ log = structlog.get_logger(__name__)
 
 class DocumentInvalid(ValueError):
     """The policy document cannot be read; the text says why and where."""
+
+
+def read_json(text: str) -> Any:
+    """What a document says. Raises DocumentInvalid: it is too long, no JSON, says a thing twice (of two effects a reader could choose),
+    or has half a character, which nobody could be shown."""
+    if len(text) > MAX_DOCUMENT:
+        raise DocumentInvalid(f"a policy document is at most {MAX_DOCUMENT} characters")
+    try:
+        read = json.loads(text, object_pairs_hook=_once)
+        json.dumps(read, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise DocumentInvalid("it has half of a surrogate pair, which is no character") from None
+    except (ValueError, RecursionError) as error:
+        raise DocumentInvalid(str(error)) from error
+    return read
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise DocumentInvalid("a member of an object is there twice")
+    return found
 
 
 class Effect(StrEnum):
@@ -162,14 +186,12 @@ def parse_native(text: str) -> tuple[Statement, ...]:
     `source` lists networks, the times are RFC 3339 with a zone. Unknown fields and actions that match nothing are errors: a
     misspelt prohibition must not be silently void. Raises DocumentInvalid.
     """
-    if len(text) > MAX_DOCUMENT:
-        raise DocumentInvalid(f"a policy document is at most {MAX_DOCUMENT} characters")
     try:
-        document = msgspec.json.decode(text, type=_Document)
+        document = msgspec.convert(read_json(text), _Document)
         if len(document.statements) > MAX_STATEMENTS:
             raise DocumentInvalid(f"a policy has at most {MAX_STATEMENTS} statements")
         return tuple(_statement(rule) for rule in document.statements)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+    except (msgspec.ValidationError, ValueError) as error:
         raise DocumentInvalid(str(error)) from error
 
 

@@ -4,22 +4,21 @@ Strict: what would silently never apply is refused where that can be told. A pro
 services are let be and match nothing here; `principal` belongs to other kinds of documents.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
 from entrepot.capabilities.access.conditions import Conditions
 from entrepot.capabilities.access.documents import (
-    MAX_DOCUMENT,
     MAX_STATEMENTS,
     DocumentInvalid,
     Effect,
     Statement,
+    read_json,
 )
 from entrepot.capabilities.access.wildcard import Wildcard
 from entrepot.dialects.tcr.book import BOOK, WITHDRAWN
@@ -110,25 +109,14 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
 
 def parse(text: str) -> tuple[Statement, ...]:
     """Read a document. Strict: what is unknown, ambiguous or could never apply raises DocumentInvalid, with words for its writer."""
-    if len(text) > MAX_DOCUMENT:
-        raise DocumentInvalid(f"a policy document is at most {MAX_DOCUMENT} characters")
     try:
-        read = json.loads(text, object_pairs_hook=_once)
-        rules = msgspec.convert(read, _Document).statement
+        rules = msgspec.convert(read_json(text), _Document).statement
         rules = rules if isinstance(rules, list) else [rules]
         if len(rules) > MAX_STATEMENTS:
             raise DocumentInvalid(f"a policy has at most {MAX_STATEMENTS} statements")
         return tuple(map(_statement, rules))
-    except (msgspec.ValidationError, ValueError, RecursionError) as error:
+    except (msgspec.ValidationError, ValueError) as error:
         raise DocumentInvalid(str(error)) from error
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object that says each thing once: of two effects the reader could choose."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise DocumentInvalid("a member of an object is there twice")
-    return found
 
 
 def _statement(rule: _Rule) -> Statement:
