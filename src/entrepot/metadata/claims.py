@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from entrepot.metadata.database import now
 from entrepot.metadata.schema import executions, tasks
 from entrepot.metadata.work import PENDING, RUNNING
-from entrepot.model.ids import ExecutionId, Micros, TaskId
+from entrepot.model.ids import ExecutionId, Micros, TaskId, TenantId
 from entrepot.model.work import Status, Task
 
 _SPREAD: Final = 4  # candidates looked at for each task wanted: some may be over a limit
@@ -188,4 +188,5 @@ def task_of(row: Any, token: str, *, attempts: int) -> Task:
         max_attempts=row.max_attempts,
         lease_token=token,
         created_at=Micros(row.created_at),
+        tenant=None if row.tenant_id is None else TenantId(row.tenant_id),
     )

@@ -18,7 +18,7 @@ from entrepot.metadata.schema import (
     retention_rules,
 )
 from entrepot.metadata.upsert import insert_new
-from entrepot.model.ids import Micros, NamespaceId, RepositoryId, UserId
+from entrepot.model.ids import Micros, NamespaceId, RepositoryId, TenantId, UserId
 from entrepot.model.retention import (
     Cycle,
     Plan,
@@ -127,9 +127,10 @@ def forget_namespace(conn: Connection, namespace: NamespaceId) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A policy whose time has come. `is_living`: what it is about is not deleted, and it is enabled."""
+    """A policy whose time has come. `tenant`: whose namespace it is about; `is_living`: that is not deleted, and the policy is enabled."""
 
     policy: RetentionPolicy
+    tenant: TenantId
     is_living: bool
 
 
@@ -138,6 +139,7 @@ def due_policies(conn: Connection, *, limit: int) -> list[Due]:
     rows = conn.execute(
         sa.select(
             retention_policies,
+            namespaces.c.tenant_id,
             (namespaces.c.deleted_at.is_(None) & repositories.c.deleted_at.is_(None)).label(
                 "living"
             ),
@@ -148,7 +150,10 @@ def due_policies(conn: Connection, *, limit: int) -> list[Due]:
         .order_by(retention_policies.c.next_at)
         .limit(limit)
     )
-    return [Due(_policy(row), is_living=bool(row.living) and bool(row.enabled)) for row in rows]
+    return [
+        Due(_policy(row), TenantId(row.tenant_id), is_living=bool(row.living) and bool(row.enabled))
+        for row in rows
+    ]
 
 
 def is_due(conn: Connection) -> bool:

@@ -56,3 +56,4 @@ class Task:
     max_attempts: int
     lease_token: str
     created_at: Micros
+    tenant: TenantId | None = None

@@ -125,3 +125,10 @@ def test_a_twin_that_renews_inherits_the_wait_and_no_attempts(db):
     change(db, run_after=0)
     (claimed,) = claim(db, Offer("copy", 60))
     assert (claimed.id, claimed.attempts) == (twin, 1)
+
+
+def test_whose_it_is_its_runner_knows(db, theirs):
+    put(db, NewTask("copy", tenant=theirs[1]))
+
+    (claimed,) = claim(db, *LONG)
+    assert claimed.tenant == theirs[1]

@@ -35,7 +35,7 @@ from entrepot.metadata.schedules import next_run
 from entrepot.model.access import SYSTEM, Caller
 from entrepot.model.content import Repository
 from entrepot.model.events import Event, EventKind
-from entrepot.model.ids import ManifestId, Micros, RepositoryId
+from entrepot.model.ids import ManifestId, Micros, RepositoryId, TenantId
 from entrepot.model.retention import Cycle, RetentionId, RetentionPolicy, Rule
 from entrepot.model.work import NewTask
 
@@ -65,9 +65,13 @@ def next_start(policy: RetentionId, cycle: Cycle, after: Micros) -> Micros | Non
 
 
 def run_task(
-    policy: RetentionId, repository: RepositoryId | None, delay_seconds: float = 0
+    policy: RetentionId,
+    repository: RepositoryId | None,
+    delay_seconds: float = 0,
+    *,
+    tenant: TenantId | None = None,
 ) -> NewTask:
-    """A run of the policy, on one repository or (None) on all it is about."""
+    """A run of the policy, on one repository or (None) on all it is about. `tenant`: in whose share of the long work."""
     return NewTask(
         RUN,
         target=f"retention:{policy}",
@@ -75,6 +79,7 @@ def run_task(
         priority=_PRIORITY,
         delay_seconds=delay_seconds,
         unique_key=f"{RUN}:{policy}:{repository or ''}",
+        tenant=tenant,
     )
 
 
@@ -85,7 +90,8 @@ def _after_push(conn: Connection, event: Event) -> Iterable[NewTask]:
         return
     for policy in retention.after_push(conn, event.namespace, event.repository):
         held = counters.value(conn, "repository", event.repository, "tags")
-        yield run_task(policy, event.repository, SETTLE_SECONDS + held / TAGS_A_SECOND)
+        wait = SETTLE_SECONDS + held / TAGS_A_SECOND
+        yield run_task(policy, event.repository, wait, tenant=event.tenant)
 
 
 CONSUMER: Final = Consumer("retention", frozenset({EventKind.MANIFEST_PUSHED}), _after_push)
@@ -99,7 +105,7 @@ def _start_due(conn: Connection) -> int:
         at = next_start(policy.id, policy.plan.cycle, Micros(now(conn)))
         retention.set_next(conn, policy.id, at)
         if one.is_living:
-            work.defer(conn, run_task(policy.id, policy.repository))
+            work.defer(conn, run_task(policy.id, policy.repository, tenant=one.tenant))
     return len(due)
 
 
@@ -157,7 +163,7 @@ def run_handler(ctx: Context) -> Handler:
     async def run(job: JobContext) -> Summary | None:
         return await _run(ctx, job)
 
-    return Handler(kind=RUN, run=run, per_target=1)
+    return Handler(kind=RUN, run=run, per_target=1, is_long=True)
 
 
 async def _run(ctx: Context, job: JobContext) -> Summary | None:
@@ -184,7 +190,8 @@ def _anew(
 ) -> Summary:
     """The policy was changed: another run does what it says now."""
     if retention.find_policy(conn, policy) is not None:
-        work.defer(conn, run_task(policy, job.task.arguments.get("repository")))
+        only = job.task.arguments.get("repository")
+        work.defer(conn, run_task(policy, only, tenant=job.task.tenant))
     return {**counted, "superseded": 1}
 
 

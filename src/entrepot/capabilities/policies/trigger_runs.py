@@ -122,6 +122,7 @@ def _tasks(conn: Connection, event: Event) -> Iterator[NewTask]:
                     "pushed_at": event.happened_at,
                 },
                 max_attempts=ATTEMPTS,
+                tenant=trigger.tenant,
             )
 
 
@@ -157,7 +158,7 @@ def run_handler(ctx: Context, port: ClusterApi) -> Handler:
         await job.finish(lambda conn: _record(conn, trigger, push, end=end))
         return None
 
-    return Handler(kind=RUN, run=run, per_target=1, lost=_lost)
+    return Handler(kind=RUN, run=run, per_target=1, lost=_lost, is_long=True)
 
 
 def _lost(conn: Connection, task: Task) -> None:
