@@ -160,7 +160,9 @@ def _put(ctx: Context, conn: Connection, caller: Caller, *, copy: CopyTag, whole
         media_type=root.media_type,
         artifact_type=root.artifact_type,
         names=names,
-        reason=copy.reason,
+        reason=f"{copy.reason or 'copy'}, of its referrers the newest"
+        if whole.is_cut
+        else copy.reason,
     )
 
 

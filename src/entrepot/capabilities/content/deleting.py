@@ -1,15 +1,16 @@
 """Deleting tags, manifests, blobs and repositories (distribution-spec 1.1, "Content Management").
 
 Nothing is removed here: tags end, manifests and repositories get their tombstone, links go, and the collector is told to look
-later. Until it has, `undelete` brings tags and manifests back.
+later. Until it has, `undelete` brings tags and manifests back. What people delete is in the audit trail; what retention ends, in its log.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from entrepot.capabilities.content.linking import count_bytes, count_tags
-from entrepot.capabilities.content.place import Place, event_in, existing, note, settle
+from entrepot.capabilities.content.place import Place, event_in, existing, note, standing
 from entrepot.capabilities.context import Context
+from entrepot.capabilities.operations import trail
 from entrepot.metadata import blobs, counters, events, manifests, namespaces, reviews, tags
 from entrepot.metadata.database import Connection, now
 from entrepot.metadata.reviews import ReviewKind
@@ -62,7 +63,7 @@ async def end_tags(ctx: Context, caller: Caller, command: EndTags) -> None:
     found = await existing(ctx, caller, Permission.DELETE, command.place)
 
     def write(conn: Connection) -> None:
-        repository = settle(conn, found, caller)
+        repository = standing(ctx, conn, caller, Permission.DELETE, found)
         for name in dict.fromkeys(command.names):
             _end_tag(ctx, conn, repository, caller, name=name)
 
@@ -76,6 +77,9 @@ def _end_tag(
     if number is None:
         raise ManifestUnknown(name[:300])
     tags_ended(ctx, conn, repository, caller, ended=[EndedTag(name, number)])
+    trail.note(
+        conn, caller, "tag.delete", f"{repository.full_name}:{name}", tenant=repository.tenant
+    )
 
 
 def tags_ended(
@@ -110,7 +114,7 @@ async def delete_manifest(ctx: Context, caller: Caller, place: Place, digest: Di
     keep = ctx.settings.history.keep.seconds
 
     def write(conn: Connection) -> None:
-        repository = settle(conn, found, caller)
+        repository = standing(ctx, conn, caller, Permission.DELETE, found)
         manifest = manifests.find(conn, repository.id, str(digest))
         if manifest is None:
             raise ManifestUnknown(str(digest))
@@ -135,6 +139,8 @@ async def delete_manifest(ctx: Context, caller: Caller, place: Place, digest: Di
             digest=str(digest),
             details={"tags": ended},
         )
+        name = f"{repository.full_name}@{digest}"
+        trail.note(conn, caller, "manifest.delete", name, tenant=repository.tenant, tags=len(ended))
 
     await ctx.db.write(write)
 
@@ -145,7 +151,7 @@ async def delete_blob(ctx: Context, caller: Caller, place: Place, digest: Digest
     delay = ctx.settings.gc.delay.seconds
 
     def write(conn: Connection) -> None:
-        repository = settle(conn, found, caller)
+        repository = standing(ctx, conn, caller, Permission.DELETE, found)
         blob = blobs.find_linked(conn, repository.id, str(digest))
         if blob is None:
             raise BlobUnknown(str(digest))
@@ -154,6 +160,8 @@ async def delete_blob(ctx: Context, caller: Caller, place: Place, digest: Digest
         blobs.unlink(conn, repository.id, blob.id)
         count_bytes(conn, repository, -blob.size)
         reviews.enqueue(conn, ReviewKind.BLOB, blob.id, after_seconds=delay, reason="unlinked")
+        name = f"{repository.full_name}@{digest}"
+        trail.note(conn, caller, "blob.delete", name, tenant=repository.tenant)
 
     await ctx.db.write(write)
 
@@ -169,7 +177,7 @@ async def remove_repository(ctx: Context, caller: Caller, command: DeleteReposit
     keep = ctx.settings.history.keep.seconds
 
     def write(conn: Connection) -> None:
-        repository = settle(conn, found, caller)
+        repository = standing(ctx, conn, caller, Permission.REPOSITORY_EDIT, found)
         if command.only_empty and tags.has_any(conn, repository.id):
             raise NotEmpty(repository.full_name)
         namespaces.tombstone_repository(conn, repository.id, Micros(now(conn)))
@@ -180,5 +188,7 @@ async def remove_repository(ctx: Context, caller: Caller, command: DeleteReposit
             conn, ReviewKind.REPOSITORY, repository.id, after_seconds=keep, reason="deleted"
         )
         note(conn, repository, caller, EventKind.REPOSITORY_DELETED)
+        name = repository.full_name
+        trail.note(conn, caller, "repository.delete", name, tenant=repository.tenant)
 
     await ctx.db.write(write)

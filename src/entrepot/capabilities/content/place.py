@@ -147,6 +147,18 @@ def settle(conn: Connection, target: Target, caller: Caller) -> Repository:
     return present if present is not None else create(conn, namespace, target.path, caller=caller)
 
 
+def standing(
+    ctx: Context, conn: Connection, caller: Caller, permission: Permission, found: Repository
+) -> Repository:
+    """In the transaction of a change: the repository, for a caller who was let through before and still may.
+
+    Raises RepositoryUnknown, Denied: a right that was taken back meanwhile changes nothing any more.
+    """
+    repository = settle(conn, found, caller)
+    ctx.access.require(conn, caller, permission, resource_of(repository))
+    return repository
+
+
 def create(
     conn: Connection,
     namespace: Namespace,

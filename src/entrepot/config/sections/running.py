@@ -62,7 +62,7 @@ class Log(Section, frozen=True, kw_only=True):
 
 
 class Audit(Section, frozen=True, kw_only=True):
-    """The audit trail. Changes, denials and logins are always in it."""
+    """The audit trail. Changes, deletions, denials and logins are always in it; pushes are not, they are told by tags and events."""
 
     pulls: Annotated[bool, setting("Record pulls too, in batches.")] = True
 
