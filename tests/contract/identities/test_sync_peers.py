@@ -124,6 +124,7 @@ def test_one_copy_of_a_tag_to_a_place_goes_at_a_time(sync):
     claimed = sync.world.ctx.db.write_sync(lambda conn: leases.claim(conn, [offer], limit=5))
 
     assert len(claimed) == 1
+    assert claimed[0].tenant == sync.cast.acme.id
     handler = sync.handlers[sync_runs.COPY]
     assert (handler.per_target, handler.is_long) == (1, True)
 

@@ -21,6 +21,7 @@ from entrepot.metadata.schema import (
     retention_log,
     retention_policies,
     retention_rules,
+    tasks,
 )
 from entrepot.model.retention import Cycle, Plan
 from entrepot.model.work import NewTask
@@ -64,6 +65,8 @@ async def test_a_burst_of_pushes_is_followed_by_one_run(found: Retention):
         {"policy": policy, "repository": number},
         {"policy": of_namespace, "repository": number},
     ]
+    waiting = sa.select(tasks.c.tenant_id).where(tasks.c.kind == retention_runs.RUN)
+    assert None not in await found.db.read(lambda conn: list(conn.scalars(waiting)))
     await found.registry.age(60)
     await found.claimed()
     assert await found.tags() == ["v3"]
