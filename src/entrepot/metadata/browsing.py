@@ -4,7 +4,7 @@ A page is found in the narrowest index first and its rows are read after.
 `Listing` filters that SQL cannot say are applied by the caller, over `everything`.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,12 +16,13 @@ from entrepot.metadata.access import Visibility, visible
 from entrepot.metadata.namespaces import namespace_of, repository_of, select_repositories
 from entrepot.metadata.schema import instances, namespaces, repositories
 from entrepot.metadata.schema import resource_tags as tag_rows
-from entrepot.model.content import RepositoryDetails
-from entrepot.model.ids import InstanceId, Micros, NamespaceId, RepositoryId, TenantId
+from entrepot.model.content import Repository, RepositoryDetails
+from entrepot.model.ids import InstanceId, Micros, RepositoryId, TenantId
 from entrepot.model.tenancy import NamespaceDetails
 
 SORTS: Final = ("name", "created_at", "updated_at", "tag_count", "namespace", "is_public")
 _EVERYTHING: Final = 2**31
+_PAGE: Final = 500
 MOST_WHOLE: Final = 100
 """Rows of a list that tells descriptions whole; longer ones tell how they begin."""
 _BEGINNING: Final = 1000  # characters
@@ -105,18 +106,6 @@ def namespaces_page(
     ], int(total)
 
 
-def namespaces_of(conn: Connection, numbers: Collection[RepositoryId]) -> frozenset[NamespaceId]:
-    """Where living repositories of these ids are."""
-    found: set[NamespaceId] = set()
-    ids = sorted(numbers)
-    for start in range(0, len(ids), 400):
-        query = sa.select(repositories.c.namespace_id).where(
-            repositories.c.id.in_(ids[start : start + 400]), repositories.c.deleted_at.is_(None)
-        )
-        found.update(NamespaceId(number) for number in conn.scalars(query))
-    return frozenset(found)
-
-
 def _tagged(row: Any) -> str:
     """How tags name the namespace (`resource_tags`)."""
     return f"{row.public_id}#{row.name}"
@@ -187,6 +176,30 @@ def _ordered(column: Any, descending: bool) -> Any:  # noqa: FBT001  (private)
 def repository_details(conn: Connection, repository: RepositoryId) -> RepositoryDetails | None:
     """Of one; None: it is gone."""
     return next(iter(details_of(conn, [repository])), None)
+
+
+def visible_repositories(
+    conn: Connection, tenant: TenantId, instance: InstanceId, visibility: Visibility
+) -> Iterator[Repository]:
+    """The tenant's living repositories in the instance that a list may show, by number."""
+    query = (
+        select_repositories()
+        .where(
+            repositories.c.instance_id == instance,
+            namespaces.c.tenant_id == tenant,
+            repositories.c.deleted_at.is_(None),
+            visible(visibility),
+        )
+        .order_by(repositories.c.id)
+        .limit(_PAGE)
+    )
+    after = 0
+    while True:
+        page = conn.execute(query.where(repositories.c.id > after)).all()
+        yield from map(repository_of, page)
+        if len(page) < _PAGE:
+            return
+        after = page[-1].id
 
 
 def details_of(conn: Connection, ids: Sequence[int]) -> list[RepositoryDetails]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from entrepot.capabilities.context import Context
+from entrepot.capabilities.instances.overview import listing_of, namespaces_seen
 from entrepot.capabilities.instances.quotas import default_of_shared
 from entrepot.metadata import namespaces, quotas, tenants
 from entrepot.metadata.database import Connection
@@ -31,7 +32,8 @@ class NamespaceAllowance:
 async def show_allowance(
     ctx: Context, caller: Caller, command: ShowAllowance
 ) -> NamespaceAllowance:
-    """For every user of the tenant whom nothing forbids it. Raises ProjectUnknown, Denied."""
+    """What is used, for whoever may see the instance or make namespaces; for all others what they may read of it. Raises ProjectUnknown,
+    Denied."""
 
     def read(conn: Connection) -> NamespaceAllowance:
         resource = Resource(command.tenant, command.instance)
@@ -41,7 +43,14 @@ async def show_allowance(
         subject = ("tenant", int(command.tenant))
         found = quotas.limits(conn, [subject], "namespaces")
         limit = found.get(subject, default_of_shared(ctx.settings.quota.swr_organizations))
-        used = namespaces.count_namespaces(conn, command.instance, command.tenant)
-        return NamespaceAllowance(limit, used)
+        if any(
+            ctx.access.allowed(conn, caller, permission, resource)
+            for permission in (Permission.INSTANCE_READ, Permission.NAMESPACE_CREATE)
+        ):
+            used = namespaces.count_namespaces(conn, command.instance, command.tenant)
+            return NamespaceAllowance(limit, used)
+        listing = listing_of(ctx, conn, caller, command.instance)
+        seen = namespaces_seen(conn, listing, tenant=command.tenant, instance=command.instance)
+        return NamespaceAllowance(limit, len(seen))
 
     return await ctx.db.read(read)

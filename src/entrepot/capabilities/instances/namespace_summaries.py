@@ -5,15 +5,16 @@ from itertools import islice
 from typing import Final
 
 from entrepot.capabilities.access.evaluator import level_on
-from entrepot.capabilities.access.rights import of_namespace
+from entrepot.capabilities.access.rights import Listing, of_namespace
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.instances.namespaces import NamedNamespace, permitted
 from entrepot.metadata import browsing, identities
+from entrepot.metadata.access import Visibility
 from entrepot.metadata.browsing import NamespaceFilter, Slice
 from entrepot.metadata.database import Connection
 from entrepot.model.access import Caller, Level, Permission
 from entrepot.model.errors import NamespaceUnknown
-from entrepot.model.ids import InstanceId, TenantId
+from entrepot.model.ids import InstanceId, NamespaceId, TenantId
 from entrepot.model.tenancy import Namespace, NamespaceDetails
 
 MOST: Final = 10_000
@@ -56,11 +57,7 @@ async def summarize_namespaces(
         )
         page, _ = browsing.namespaces_page(conn, asked, Slice())
         rows = [one for one in page if command.name in ("", one.namespace.name)]
-        reached = (
-            browsing.namespaces_of(conn, listing.visibility.repositories)
-            if command.reached
-            else frozenset()
-        )
+        reached = _reached(conn, listing, command) if command.reached else frozenset()
         seen = (
             one
             for one in rows
@@ -75,6 +72,15 @@ async def summarize_namespaces(
         return _summaries(conn, found)
 
     return await ctx.db.read(read)
+
+
+def _reached(
+    conn: Connection, listing: Listing, command: SummarizeNamespaces
+) -> frozenset[NamespaceId]:
+    """Where repositories are that the caller was given by themselves, and may see."""
+    given = Visibility(repositories=listing.visibility.repositories)
+    found = browsing.visible_repositories(conn, command.tenant, command.instance, given)
+    return frozenset(one.namespace for one in found if listing.admits(one))
 
 
 async def summarize_namespace(
