@@ -141,6 +141,23 @@ def test_anonymous_callers_get_what_is_public_and_no_catalog(world):
     assert caller.is_anonymous
 
 
+def test_a_refresh_token_is_in_the_audit_trail_and_bearer_tokens_are_not(world):
+    async def scenario():
+        async with started(world) as access:
+            alice = world.caller("alice", source="192.0.2.3")
+            for refresh in (False, True, True):
+                await issue_token(access, world.shared, alice, asked(refresh=refresh))
+            await issue_token(access, world.shared, ANONYMOUS, asked(refresh=True))
+
+    asyncio.run(scenario())
+    a = schema.audit.c
+    resource = f"refresh token of instance {world.shared.public_id}"
+    assert (
+        world.select(a.actor, a.action, a.resource, a.outcome, a.source)
+        == [("alice", "token.issue", resource, "done", "192.0.2.3")] * 2
+    )
+
+
 def test_a_token_that_allows_nothing_is_a_token(world):
     async def scenario():
         async with login(world, "alice") as (access, alice):

@@ -39,3 +39,25 @@ def test_many_of_one_kind_are_few_rows(office: Office):
         assert (row.resource, row.outcome) == (f"{organization}/{repository}", "denied")
         assert row.details["reason"] == "repository:manage"
         assert row.details["operation"] == "swr:repo:createRepoDomain"
+
+
+def test_naming_a_project_of_others_is_there_wherever_it_is_named(
+    office: Office, new_office: Callable[[], Office]
+):
+    theirs = new_office().project.public_id
+    mia = office.hire("mia")
+    for answer in (
+        mia.send("GET", "/v2/manage/namespaces", X_Project_Id=theirs),
+        mia.send("GET", f"/v2/manage/projects/{theirs}/quotas"),
+        mia.send("POST", "/v2/manage/utils/secret", query={"projectname": theirs}),
+    ):
+        assert (answer.status, answer.code) == (403, "4039001")
+    query = sa.select(audit.c.resource, audit.c.outcome, audit.c.details).where(
+        audit.c.action == "project.enter", audit.c.actor == "mia"
+    )
+
+    def rows():
+        return office.operator.read(lambda conn: conn.execute(query).all())
+
+    wait_for(lambda: sum(row.details.get("times", 1) for row in rows()) == 3)
+    assert {(row.resource, row.outcome) for row in rows()} == {(f"project {theirs}", "denied")}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
+import structlog
 from msgspec.structs import replace
 
 from entrepot.capabilities.access import bearer, jws
@@ -26,11 +27,12 @@ from entrepot.capabilities.access.rights import judged, of_namespace, of_reposit
 from entrepot.capabilities.access.sealing import SealBroken
 from entrepot.capabilities.access.state import AccessState
 from entrepot.metadata import access as standings
-from entrepot.metadata import epochs
+from entrepot.metadata import audit, epochs
+from entrepot.metadata.audit import AuditEntry, Outcome
 from entrepot.metadata.database import Connection
 from entrepot.metadata.namespaces import find_namespace, find_repository
 from entrepot.model.access import Caller, Permission, Resource
-from entrepot.model.errors import Unauthenticated
+from entrepot.model.errors import Unauthenticated, Unavailable
 from entrepot.model.ids import AccountId, InstanceId, Micros, TenantId, UserId
 from entrepot.model.tenancy import Instance
 from entrepot.oci.reference import NameSyntaxError, RepositoryName
@@ -38,6 +40,8 @@ from entrepot.oci.reference import NameSyntaxError, RepositoryName
 REFRESH_SECONDS: Final = 90 * 86400
 _REFRESH_PREFIX: Final = "ert1."
 _GRANTABLE: Final = ("pull", "push", "delete")
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,8 @@ async def issue_token(
         access.ring, known, instance=instance.id, access=granted.access, lifetime=lifetime
     )
     wants_refresh = asked.wants_refresh and not caller.is_anonymous
+    if wants_refresh:
+        await _note_refresh(access, instance, known)
     return Issued(
         token=token,
         expires_in=lifetime.seconds,
@@ -259,6 +265,24 @@ def _refresh_token(
     )
     sealed = access.sealer.seal(msgspec.json.encode(refresh), _refresh_context(instance))
     return _REFRESH_PREFIX + base64.urlsafe_b64encode(sealed).decode()
+
+
+async def _note_refresh(access: AccessState, instance: Instance, caller: LoggedIn) -> None:
+    """In the audit trail, since it lasts for months; bearer tokens are gone in minutes, and too many to tell of."""
+    entry = AuditEntry(
+        actor=caller.name,
+        action="token.issue",
+        resource=f"refresh token of instance {instance.public_id}",
+        outcome=Outcome.DONE,
+        tenant=caller.tenant,
+        source=caller.source,
+        request_id=caller.request_id,
+        details={"with": caller.credential.kind.value},
+    )
+    try:
+        await access.db.write(lambda conn: audit.record(conn, entry))
+    except Unavailable as error:  # a full disk must not keep anybody from pulling
+        log.warning("token not audited", error=str(error))
 
 
 def _refresh_context(instance: InstanceId) -> str:
