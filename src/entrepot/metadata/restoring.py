@@ -1,5 +1,6 @@
 """What history still knows: deleted repositories and manifests, and what tags meant. Undelete reads and revives here."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -183,6 +184,30 @@ def meanings_at(
     if name is not None:
         query = query.where(tags.c.name == name)
     return {row.name: ManifestId(row.manifest_id) for row in conn.execute(query)}
+
+
+def ended_since(
+    conn: Connection, repository: RepositoryId, at: Micros, names: Sequence[str]
+) -> list[FormerTag]:
+    """What those of the tags meant at the moment that mean nothing now."""
+    present = tags.alias()
+    is_present = sa.exists().where(
+        present.c.repository_id == repository,
+        present.c.name == tags.c.name,
+        present.c.valid_until.is_(None),
+    )
+    found: list[FormerTag] = []
+    for start in range(0, len(names), 400):
+        query = _former().where(
+            tags.c.repository_id == repository,
+            tags.c.name.in_(names[start : start + 400]),
+            tags.c.valid_from <= at,
+            tags.c.valid_until > at,
+            tags.c.valid_until.is_not(None),
+            sa.not_(is_present),
+        )
+        found += [_former_tag(row) for row in conn.execute(query.order_by(tags.c.name))]
+    return found
 
 
 def tags_ended(conn: Connection, manifest: ManifestId, at: Micros) -> list[str]:

@@ -16,7 +16,7 @@ from entrepot.capabilities.operations.undelete import (
     restore_repository,
     restore_tag,
 )
-from entrepot.metadata.schema import events, repository_blobs
+from entrepot.metadata.schema import blobs, events, repository_blobs
 from entrepot.model.access import ANONYMOUS, SYSTEM
 from entrepot.model.errors import (
     Denied,
@@ -113,6 +113,59 @@ async def test_an_index_comes_back_with_what_it_lists(registry):
     done = await restore_tag(registry.ctx, SYSTEM, registry.place("app"), "multi")
     assert sorted(done.manifests) == sorted(str(Digest.of(one)) for one in (child, listing))
     assert await registry.pull("app", "multi") == listing
+
+
+def signer(payload: bytes, suffix: str = ".sig") -> str:
+    return str(Digest.of(payload)).replace(":", "-") + suffix
+
+
+@scenario
+async def test_signatures_that_went_with_a_tag_come_back_with_it(registry):
+    child = await registry.push_image("app", [b"layer"])
+    listing = index([child])
+    await registry.push_manifest("app", listing, "v1")
+    gone = {}
+    for about in (listing, child):
+        gone[signer(about)] = await registry.push_image("app", [b"s" + about], signer(about))
+    above = gone[signer(child)]
+    gone[signer(above, ".att")] = await registry.push_image("app", [b"att"], signer(above, ".att"))
+    other = await registry.push_image("app", [b"other"], "other")
+    await registry.push_image("app", [b"of another"], signer(other))
+    await registry.push_image("app", [b"old"], signer(listing, ".sbom"))
+    await registry.delete_tag("app", signer(listing, ".sbom"))
+    await registry.age(HOUR)
+    await registry.delete_tag("app", "v1")
+    for name in (*gone, signer(other)):
+        await registry.delete_tag("app", name)
+
+    done = await restore_tag(registry.ctx, SYSTEM, registry.place("app"), "v1")
+
+    assert done.tags[0] == "v1"
+    assert sorted(done.tags[1:]) == sorted(gone)
+    for name, payload in gone.items():
+        assert await registry.pull("app", name) == payload
+
+
+@scenario
+async def test_a_signature_that_cannot_come_back_keeps_no_image_away(registry):
+    image = await registry.push_image("app", [b"layer"], "v1")
+    signature = await registry.push_image("app", [b"s"], signer(image))
+    newer = await registry.push_image("app", [b"n"], signer(image, ".att"))
+    await registry.delete_tag("app", "v1")
+    await registry.delete_manifest("app", str(Digest.of(signature)))
+    await registry.ctx.db.write(
+        lambda conn: conn.execute(sa.delete(repository_blobs).where(_is_blob(b"s")))
+    )
+    done = await restore_tag(registry.ctx, SYSTEM, registry.place("app"), "v1")
+    assert done.tags == ("v1",)
+    assert [name for name, _ in done.failed] == [signer(image)]
+    assert await registry.pull("app", signer(image, ".att")) == newer
+    await doctor.repair(registry.ctx, await doctor.examine(registry.ctx, settle_seconds=0))
+
+
+def _is_blob(content: bytes):
+    found = sa.select(blobs.c.id).where(blobs.c.digest == str(Digest.of(content)))
+    return repository_blobs.c.blob_id.in_(found)
 
 
 @scenario

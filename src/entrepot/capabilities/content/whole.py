@@ -65,6 +65,11 @@ def whole_image(
     return Whole(root, parts, tuple(names), is_cut=gathering.is_cut)
 
 
+def signers_tags(digest: str) -> list[str]:
+    """Tags that signers give to what refers to the manifest."""
+    return [f"{digest.replace(':', '-')}{suffix}" for suffix in _SIGNERS]
+
+
 class _Gathering:
     """Walks one repository, each manifest once."""
 
@@ -137,7 +142,7 @@ class _Gathering:
 
     def _referrers(self, digests: Sequence[str]) -> list[Part]:
         """Take what refers to these manifests, as much of it as there is room for. What is new of it."""
-        names = [f"{one.replace(':', '-')}{suffix}" for one in digests for suffix in _SIGNERS]
+        names = [name for one in digests for name in signers_tags(one)]
         named = images.tagged(self.conn, self.repository, names)
         limit = self.bounds.manifests + 1
         newest = images.referring(self.conn, self.repository, digests, limit=limit)

@@ -14,6 +14,7 @@ from entrepot.capabilities.content.place import Place, existing, note, settle
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.instances import quotas
 from entrepot.capabilities.operations.purging import PURGING
+from entrepot.capabilities.operations.signatures import lost_signatures
 from entrepot.metadata import (
     blobs,
     collection,
@@ -115,7 +116,8 @@ async def list_restorable(ctx: Context, caller: Caller, place: Place) -> Restora
 async def restore_tag(
     ctx: Context, caller: Caller, place: Place, name: str, *, at: Micros | None = None
 ) -> Restored:
-    """Let the tag mean again what it meant at the moment; without one, what it meant last.
+    """Let the tag mean again what it meant at the moment; without one, what it meant last. Tags of signers that were there then and mean
+    nothing now come back with it; what cannot of these is told in `failed`.
 
     Raises NameTaken (it means something now, and no moment was named), ManifestUnknown (history knows no such meaning),
     ReferencesUnknown, QuotaExceeded, RepositoryUnknown, Denied.
@@ -127,11 +129,13 @@ async def restore_tag(
         repository = settle(conn, found, caller)
         if at is None and tags.current(conn, repository.id, name) is not None:
             raise NameTaken(name)
-        number = _meaning(conn, repository, name, at=at)
-        if number is None:
-            raise ManifestUnknown(name)
+        number, moment = _meaning(conn, repository, name, at=at)
         done = _Done()
         _restore_tag(ctx, conn, repository, caller, name=name, number=number, done=done)
+        number = tags.current(conn, repository.id, name) or number
+        for one in lost_signatures(conn, repository.id, number, moment):
+            pair = (one.name, one.manifest)
+            _try_restore(ctx, conn, repository, caller, one=pair, done=done)
         return done.restored()
 
     return await ctx.db.write(write)
@@ -139,11 +143,15 @@ async def restore_tag(
 
 def _meaning(
     conn: Connection, repository: Repository, name: str, *, at: Micros | None
-) -> ManifestId | None:
+) -> tuple[ManifestId, Micros]:
+    """What it meant, and the last moment of that that is asked for. Raises ManifestUnknown."""
     if at is not None:
-        return restoring.meanings_at(conn, repository.id, at, name=name).get(name)
-    former = restoring.former_tags(conn, repository.id, name=name, limit=1)
-    return former[0].manifest if former else None
+        number = restoring.meanings_at(conn, repository.id, at, name=name).get(name)
+        if number is not None:
+            return number, at
+    elif former := restoring.former_tags(conn, repository.id, name=name, limit=1):
+        return former[0].manifest, Micros(former[0].valid_until - 1)
+    raise ManifestUnknown(name)
 
 
 async def restore_manifest(ctx: Context, caller: Caller, place: Place, digest: Digest) -> Restored:
