@@ -1,31 +1,18 @@
-"""Pages of a repository's tags at arbitrary offsets, with exact totals.
+"""Pages of a repository's tags by name, or of some of them, at arbitrary offsets, with exact totals."""
 
-An engine finds the page at an offset by stepping over all rows before it. In a long list processes therefore remember where pages
-began, and count from the nearest of these places, or from the nearer end. What is remembered counts only as long as the repository says
-the same about itself: every tag that is added touches it, and one that ends is missing in the total.
-"""
-
-import bisect
-import threading
-import weakref
-from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
-from entrepot.metadata import counters
+from entrepot.metadata import counters, tag_places
 from entrepot.metadata.browsing import Slice, contains
-from entrepot.metadata.schema import manifests, repositories, tags
+from entrepot.metadata.schema import manifests, tags
 from entrepot.model.content import TagDetails
 from entrepot.model.ids import Micros, RepositoryId
 
-_LONG: Final = 10_000  # tags, from which on places are remembered
-_STRIDE: Final = 2_000  # rows that may be stepped over before another place is worth remembering
-_PLACES: Final = 1_000  # of a repository
-_REPOSITORIES: Final = 64  # of a process, the ones looked at last
 _AT_ONCE: Final = 2_000  # names that are read to have the page and its total in one go
 
 
@@ -50,7 +37,7 @@ def tags_page(conn: Connection, asked: TagFilter, window: Slice) -> tuple[list[T
         names, total = _matching(conn, where, window)
     else:
         total = counters.value(conn, "repository", asked.repository, "tags")
-        names = _any(conn, where, asked.repository, window, total=total)
+        names = tag_places.names_at(conn, asked.repository, tag_places.BY_NAME, window, total=total)
     return _details(conn, asked.repository, names), total
 
 
@@ -101,98 +88,6 @@ def _matching(conn: Connection, where: Where, window: Slice) -> tuple[list[str],
 def _count(conn: Connection, where: Where) -> int:
     query = sa.select(sa.func.count()).select_from(tags).where(*where)
     return int(conn.execute(query).scalar_one())
-
-
-# -- all of them ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class _Known:
-    """Of one repository while `stamp` is what it says about itself: names by their number in the list, the numbers in order."""
-
-    stamp: tuple[int, int]
-    numbers: list[int] = field(default_factory=list)
-    names: dict[int, str] = field(default_factory=dict)
-
-    def around(self, first: int, end: int) -> tuple[int | None, int | None]:
-        """The nearest known numbers: at or before `first`, at or behind `end`."""
-        before = bisect.bisect_right(self.numbers, first)
-        behind = bisect.bisect_left(self.numbers, end)
-        return (
-            self.numbers[before - 1] if before else None,
-            self.numbers[behind] if behind < len(self.numbers) else None,
-        )
-
-    def add(self, number: int, name: str) -> None:
-        """Remember one more, while there is room."""
-        if number not in self.names and len(self.numbers) < _PLACES:
-            bisect.insort(self.numbers, number)
-            self.names[number] = name
-
-
-_lock = threading.Lock()
-_known: "weakref.WeakKeyDictionary[Engine, OrderedDict[RepositoryId, _Known]]" = (
-    weakref.WeakKeyDictionary()
-)
-
-
-def _any(
-    conn: Connection, where: Where, repository: RepositoryId, window: Slice, *, total: int
-) -> list[str]:
-    """The page's names, counted from the nearest place that is known."""
-    size = min(window.limit, total - window.offset)
-    if size <= 0:
-        return []
-    first, end = window.offset, window.offset + size
-    stamp = (0 if total < _LONG else conn.execute(_touched(repository)).scalar_one(), total)
-    with _lock:
-        known = _Known(stamp) if total < _LONG else _known_of(conn.engine, repository, stamp)
-        before, behind = known.around(first, end)
-        start, skip = known.names.get(before or 0), first - (before or 0)
-        stop, rest = known.names.get(behind or total), (behind or total) - end
-    if skip <= rest:
-        names = _forward(conn, where, size, start=start, skip=skip)
-    else:
-        names = _backward(conn, where, size, start=stop, skip=rest)
-    if names and min(skip, rest) > _STRIDE:
-        with _lock:
-            known.add(first, names[0])
-    return names
-
-
-def _touched(repository: RepositoryId) -> sa.Select[Any]:
-    return sa.select(repositories.c.updated_at).where(repositories.c.id == repository)
-
-
-def _known_of(engine: Engine, repository: RepositoryId, stamp: tuple[int, int]) -> _Known:
-    held = _known.setdefault(engine, OrderedDict())
-    known = held.get(repository)
-    if known is None or known.stamp != stamp:
-        known = held[repository] = _Known(stamp)
-    held.move_to_end(repository)
-    while len(held) > _REPOSITORIES:
-        held.popitem(last=False)
-    return known
-
-
-def _forward(
-    conn: Connection, where: Where, size: int, *, start: str | None, skip: int
-) -> list[str]:
-    """From `start` on, itself among them; None: from the first."""
-    query = sa.select(tags.c.name).where(*where)
-    if start is not None:
-        query = query.where(tags.c.name >= start)
-    return list(conn.scalars(query.order_by(tags.c.name).offset(skip).limit(size)))
-
-
-def _backward(
-    conn: Connection, where: Where, size: int, *, start: str | None, skip: int
-) -> list[str]:
-    """Those before `start`, without itself; None: up to the last."""
-    query = sa.select(tags.c.name).where(*where)
-    if start is not None:
-        query = query.where(tags.c.name < start)
-    return list(conn.scalars(query.order_by(tags.c.name.desc()).offset(skip).limit(size)))[::-1]
 
 
 # -- what they mean ---------------------------------------------------------------------------------------------------

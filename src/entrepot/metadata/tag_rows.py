@@ -10,7 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from entrepot.metadata import counters
+from entrepot.metadata import counters, tag_places
 from entrepot.metadata.browsing import Slice
 from entrepot.metadata.schema import manifest_references, manifests, tags
 from entrepot.model.content import TagRow
@@ -35,28 +35,46 @@ class TagOrder:
 
 def tag_rows(conn: Connection, asked: TagOrder, window: Slice) -> tuple[list[TagRow], int]:
     """The page, shorter than the window where its documents are large, and how many rows there are in all."""
-    present = [tags.c.repository_id == asked.repository, tags.c.valid_until.is_(None)]
     if asked.name:
-        present.append(tags.c.name == asked.name)
-    ids = sa.select(tags.c.id).where(*present)
-    for column in (tags.c.pushed_at, tags.c.name) if asked.sort == "pushed_at" else (tags.c.name,):
-        ids = ids.order_by(column.desc() if asked.descending else column)
-    found = list(conn.scalars(ids.offset(window.offset).limit(window.limit)))
-    if asked.name:
-        total = len(found) if window.offset == 0 else 1
+        names, total = _one(conn, asked, window)
     else:
         total = counters.value(conn, "repository", asked.repository, "tags")
-    return _rows(conn, found, with_payload=asked.with_payload), total
+        names = _window(conn, asked, window, total)
+    return _rows(conn, asked.repository, names, with_payload=asked.with_payload), total
 
 
-def _rows(conn: Connection, ids: Sequence[int], *, with_payload: bool) -> list[TagRow]:
-    """In the order of the ids, as many as the documents leave room for."""
+def _one(conn: Connection, asked: TagOrder, window: Slice) -> tuple[list[str], int]:
+    query = sa.select(tags.c.name).where(
+        tags.c.repository_id == asked.repository,
+        tags.c.name == asked.name,
+        tags.c.valid_until.is_(None),
+    )
+    found = list(conn.scalars(query))
+    return found[window.offset :][: window.limit], len(found)
+
+
+def _window(conn: Connection, asked: TagOrder, window: Slice, total: int) -> list[str]:
+    """A falling list is a rising one, read from its end."""
+    order = tag_places.BY_PUSH if asked.sort == "pushed_at" else tag_places.BY_NAME
+    if not asked.descending:
+        return tag_places.names_at(conn, asked.repository, order, window, total=total)
+    end = max(total - window.offset, 0)
+    first = max(end - window.limit, 0)
+    rising = Slice(first, end - first)
+    return tag_places.names_at(conn, asked.repository, order, rising, total=total)[::-1]
+
+
+def _rows(
+    conn: Connection, repository: RepositoryId, names: Sequence[str], *, with_payload: bool
+) -> list[TagRow]:
+    """In the order of the names, as many as the documents leave room for."""
     rows: list[Any] = []
     room = MAX_PAYLOADS
-    for start in range(0, len(ids), _CHUNK):
-        chunk = ids[start : start + _CHUNK]
-        found = {row.id: row for row in conn.execute(_TAGS.where(tags.c.id.in_(chunk)))}
-        for row in (found[number] for number in chunk if number in found):
+    present = _TAGS.where(tags.c.repository_id == repository, tags.c.valid_until.is_(None))
+    for start in range(0, len(names), _CHUNK):
+        chunk = names[start : start + _CHUNK]
+        found = {row.name: row for row in conn.execute(present.where(tags.c.name.in_(chunk)))}
+        for row in (found[name] for name in chunk if name in found):
             room -= row.payload_size if with_payload else 0
             if room < 0 and rows:
                 return _with_payloads(conn, rows)

@@ -5,10 +5,11 @@ import random
 import pytest
 from access_world import add_repository
 
-from entrepot.metadata import counters, manifests, namespaces, tag_pages, tags
+from entrepot.metadata import counters, manifests, namespaces, tag_pages, tag_places, tags
 from entrepot.metadata.browsing import Slice
 from entrepot.metadata.database import now
 from entrepot.metadata.tag_pages import TagFilter, tags_page
+from entrepot.metadata.tag_rows import TagOrder, tag_rows
 from entrepot.model.ids import Micros, RepositoryId
 from entrepot.oci.digest import Digest
 from entrepot.oci.manifest import parse
@@ -23,6 +24,7 @@ class Book:
         self.db = world.db
         self.repository = RepositoryId(add_repository(world, "team/book"))
         self.names: set[str] = set()
+        self.pushed: list[str] = []
         self.numbers = [self._manifest(payload) for payload in (b"", b" ")]
 
     def _manifest(self, padding):
@@ -55,6 +57,7 @@ class Book:
 
         self.db.write_sync(write)
         self.names |= set(wanted)
+        self.pushed = [name for name in self.pushed if name not in wanted] + sorted(wanted)
 
     def remove(self, name):
         def write(conn):
@@ -63,11 +66,18 @@ class Book:
 
         self.db.write_sync(write)
         self.names.remove(name)
+        self.pushed.remove(name)
 
     def page(self, offset, limit, **asked):
         wanted = TagFilter(self.repository, **asked)
         rows, total = self.db.read_sync(lambda conn: tags_page(conn, wanted, Slice(offset, limit)))
         return [row.name for row in rows], total
+
+    def pushes(self, offset, limit, *, descending):
+        wanted = TagOrder(self.repository, descending=descending)
+        rows, total = self.db.read_sync(lambda conn: tag_rows(conn, wanted, Slice(offset, limit)))
+        assert total == len(self.names)
+        return [row.name for row in rows]
 
     def expected(self, offset, limit, part=""):
         found = sorted(name for name in self.names if part in name)
@@ -80,8 +90,9 @@ class Book:
 @pytest.fixture
 def book(world, monkeypatch):
     """With bounds so small that everything about long lists happens."""
-    for name, value in (("_LONG", 20), ("_STRIDE", 5), ("_PLACES", 12), ("_AT_ONCE", 15)):
-        monkeypatch.setattr(tag_pages, name, value)
+    for name, value in (("_LONG", 20), ("_STRIDE", 5), ("_PLACES", 12)):
+        monkeypatch.setattr(tag_places, name, value)
+    monkeypatch.setattr(tag_pages, "_AT_ONCE", 15)
     return Book(world)
 
 
@@ -91,7 +102,7 @@ def test_pages_are_those_of_a_plain_list_whatever_happens_between(book, seed):
     pool = [f"{letter}{number:03}" for letter in "abc" for number in range(60)]
     book.add(*chance.sample(pool, 90))
     for _ in range(120):
-        match chance.randrange(6):
+        match chance.randrange(7):
             case 0:
                 book.add(chance.choice(pool), manifest=chance.randrange(2))
             case 1 if book.names:
@@ -103,6 +114,12 @@ def test_pages_are_those_of_a_plain_list_whatever_happens_between(book, seed):
                 part = chance.choice(["a", "b0", "00", "c01", "1", "x", min(book.names)])
                 offset, limit = chance.randrange(40), chance.randrange(1, 30)
                 assert book.page(offset, limit, name=part) == book.expected(offset, limit, part)
+            case 3:
+                offset, limit = chance.randrange(len(book.names) + 5), chance.randrange(1, 15)
+                for descending in (True, False):
+                    order = book.pushed[::-1] if descending else book.pushed
+                    found = book.pushes(offset, limit, descending=descending)
+                    assert found == order[offset : offset + limit]
             case _:
                 offset, limit = chance.randrange(len(book.names) + 5), chance.randrange(1, 15)
                 assert book.page(offset, limit) == book.expected(offset, limit)
@@ -120,14 +137,14 @@ def test_a_loop_in_either_direction_sees_each_row_once(book):
 
 def test_a_page_behind_a_known_place_is_not_counted_from_the_start(book, monkeypatch):
     walked = []
-    forward = tag_pages._forward
+    forward = tag_places._Walk.forward
 
-    def counted(conn, where, size, *, start, skip):
+    def counted(walk, conn, size, *, start, skip):
         walked.append(skip)
-        return forward(conn, where, size, start=start, skip=skip)
+        return forward(walk, conn, size, start=start, skip=skip)
 
-    monkeypatch.setattr(tag_pages, "_forward", counted)
-    monkeypatch.setattr(tag_pages, "_PLACES", 100)
+    monkeypatch.setattr(tag_places._Walk, "forward", counted)
+    monkeypatch.setattr(tag_places, "_PLACES", 100)
     book.add(*(f"t{number:04}" for number in range(300)))
     for offset in range(0, 120, 4):
         book.page(offset, 4)
