@@ -68,7 +68,7 @@ def week(tmp_path: Path) -> Iterator[tuple[Week, Kubernetes]]:
         office = opened(registry, operator)
         elsewhere = opened(far, far_operator)
         given = CreateCluster(
-            office.tenant.id, "main", REGISTRY, cluster.kubeconfig(), is_default=True
+            office.tenant.id, "main", REGISTRY, cluster.kubeconfig(), ["*"], is_default=True
         )
         operator.run(create_cluster, given)
         yield Week(office, opened(registry, operator), elsewhere), cluster
