@@ -266,7 +266,8 @@ def sdk_client(firm, region: str) -> SwrClient:
 
 
 @pytest.mark.parametrize("is_clouds", [False, True])
-def test_the_vendors_sdk_finds_its_project(firm, is_clouds):
+def test_the_vendors_sdk_finds_its_project(new_firm, is_clouds):
+    firm = new_firm()  # without namespaces of other tests
     client = sdk_client(firm, "cn-north-4" if is_clouds else firm.project.region)
     assert client._credentials.project_id == firm.project.public_id
     assert client.list_namespaces(ListNamespacesRequest()).namespaces == []

@@ -70,10 +70,10 @@ def test_wrong_and_missing_credentials_are_refused(office: Office):
 
 
 def test_members_see_what_is_theirs(office: Office):
-    name = office.organization()
-    found = ask(office, "GET", f"/dockyard/v2/namespaces/{name}", None, office.member)
+    name, newcomer = office.organization(), office.hire(office.fresh("newcomer"))
+    found = ask(office, "GET", f"/dockyard/v2/namespaces/{name}", None, newcomer)
     assert found.json == {}
-    assert ask(office, "GET", "/dockyard/v2/repositories", None, office.member).json == []
+    assert ask(office, "GET", "/dockyard/v2/repositories", None, newcomer).json == []
 
 
 def test_a_login_for_a_day_reads_and_changes_nothing(office: Office):
