@@ -10,13 +10,13 @@ from entrepot.capabilities.content.copying import DuplicateImage, duplicate_imag
 from entrepot.capabilities.content.whole import Bounds, whole_image
 from entrepot.capabilities.operations import doctor
 from entrepot.capabilities.operations.collector import collect
-from entrepot.metadata.schema import manifest_references, manifests, quotas, reviews
+from entrepot.metadata.schema import events, manifest_references, manifests, quotas, reviews
 from entrepot.model.access import SYSTEM
 from entrepot.model.errors import QuotaExceeded, ReferencesUnknown, ValueInvalid
 from entrepot.oci.digest import Digest
 from registry_in_memory import index, open_registry
 
-MANY = 1200
+MANY = 1010
 
 
 @pytest.fixture
@@ -100,11 +100,15 @@ def test_of_too_many_referrers_the_newest_are_copied(run):
         assert digests(payload, signature, cosign) <= set(here)
         assert f"sha256:{MANY - 1:064x}" in here
         assert f"sha256:{0:064x}" not in here
-        await registry.ctx.db.write(
-            lambda conn: conn.execute(
-                sa.delete(manifests).where(manifests.c.digest.like("sha256:000000000000%"))
-            )
+        await copy(registry, "v1", "other")
+        told = await registry.ctx.db.read(
+            lambda conn: conn.scalars(
+                sa.select(events.c.details).where(events.c.tag == "copy")
+            ).all()
         )
+        assert [one["reason"] for one in told] == ["copy, of its referrers the newest"]
+        rows = (manifests.c.repository_id == 1, manifests.c.digest.like("sha256:000000000000%"))
+        await registry.ctx.db.write(lambda conn: conn.execute(sa.delete(manifests).where(*rows)))
         assert not (await whole(registry, "v1")).is_cut
 
     run(scenario)
