@@ -68,7 +68,14 @@ def test_bodies_are_bounded_by_what_the_operation_takes(office: Office):
     rules = f"{ORGANIZATIONS}/{name}/repos/{repository}/retentions"
     said = {"algorithm": "or", "rules": [{"template": "tag_rule", "params": {"num": "1"}, "tag_selectors": []}]}  # fmt: skip
     body = json.dumps(said).encode()
-    assert office.owner.send("POST", rules, body + b" " * 2 * LIMIT).status == 201
+    assert office.owner.send("POST", rules, body + b" " * LIMIT).status == 201
+
+
+def test_a_body_has_no_more_values_and_depth_than_any_request(office: Office):
+    for junk in ("[]," * 80_000 + "[]", "[" * 40 + "]" * 40):
+        body = f'{{"namespace": "{office.fresh("junk")}", "a": [{junk}]}}'.encode()
+        answer = office.owner.send("POST", ORGANIZATIONS, body)
+        assert (answer.status, answer.code) == (400, "4000014")
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from entrepot.dialects.swr.refusal import Refusal
 
 MAX_PARAMETERS: Final = 100
 _MAX_DEPTH: Final = 16
+_MAX_VALUES: Final = 20_000  # of a body together: in JSON one may have two bytes
 _MAX_SHOWN: Final = 300  # characters of what is told back
 _NOT_READ: Final = "4001018"  # no JSON, or a value of another type
 _MISSING: Final = "4001014"
@@ -31,7 +32,7 @@ def read(endpoint: AnyEndpoint, values: tuple[str, ...], query: bytes, body: byt
     asked = _query(endpoint, query)
     given = _body(endpoint, body) if endpoint.method in BODIED else {}
     plain = {**asked, **given, **named}
-    _check_texts(plain, "")
+    _check_texts(plain)
     is_body = bool(given) or bool(endpoint.array)
     try:
         # What a query says is text; bodies are held to their types.
@@ -112,20 +113,30 @@ def _decoded(body: bytes) -> Any:
         raise Refusal(_NOT_READ, f"the body is no JSON: {error}"[:_MAX_SHOWN]) from error
 
 
-def _check_texts(value: Any, where: str, depth: int = 0) -> None:
-    """No text has what no database takes, and nothing is nested more deeply than any request has reason to."""
-    if depth > _MAX_DEPTH:
-        raise Refusal(_BODY_WRONG, f"{where[:100]} is nested too deeply")
-    if isinstance(value, str):
-        if "\0" in value or not _is_text(value):
-            raise Refusal(_BODY_WRONG, f"{where[:100] or 'a name'} has characters that no text has")
-    elif isinstance(value, Mapping):
+def _check_texts(plain: Mapping[str, Any]) -> None:
+    """No text has what no database takes, and nothing is nested more deeply, or has more values, than any request has reason to."""
+    waiting: list[tuple[Any, str, int]] = [(plain, "", 0)]
+    for value, where, depth in waiting:  # it grows meanwhile
+        if depth > _MAX_DEPTH:
+            raise Refusal(_BODY_WRONG, f"{where[:100]} is nested too deeply")
+        if isinstance(value, str):
+            _check_text(value, where)
+            continue
+        if not isinstance(value, Mapping | list):
+            continue
+        if len(waiting) + len(value) > _MAX_VALUES:
+            raise Refusal(_BODY_WRONG, f"more than {_MAX_VALUES} values")
+        if isinstance(value, list):
+            waiting.extend((inner, where, depth + 1) for inner in value)
+            continue
         for name, inner in value.items():
-            _check_texts(name, where, depth)
-            _check_texts(inner, f"{where}.{name}" if where else name, depth + 1)
-    elif isinstance(value, list):
-        for inner in value:
-            _check_texts(inner, where, depth + 1)
+            _check_text(name, where)
+            waiting.append((inner, f"{where}.{name}" if where else name, depth + 1))
+
+
+def _check_text(value: str, where: str) -> None:
+    if "\0" in value or not _is_text(value):
+        raise Refusal(_BODY_WRONG, f"{where[:100] or 'a name'} has characters that no text has")
 
 
 def _is_text(value: str) -> bool:

@@ -29,7 +29,7 @@ from entrepot.model.retention import Keep, Plan, Removed, RetentionId, Retention
 
 _PAGE: Final = 100
 _MOST: Final = 100  # rules or selectors that are read at all
-_MOST_BYTES: Final = 1024 * 1024  # of a rule set
+_MOST_BYTES: Final = 512 * 1024  # of a rule set
 _ID_WRONG: Final = "4009013"
 _DECIMAL: Final = re.compile(r"[0-9]{1,9}")
 Template: TypeAlias = Literal["date_rule", "tag_rule"]
