@@ -39,7 +39,9 @@ BODIES = {
     "ModifyServiceAccount": {"enabled": False},
     "RenewServiceAccount": {},
     "AddCertificate": {"name": "one", "chain": PAIR[0], "key": PAIR[1]},
-    "CreateCluster": {"name": "one", "registry": "r.example", "kubeconfig": "none"},
+    "CreateCluster": {
+        "name": "one", "registry": "r.example", "kubeconfig": "none", "namespaces": ["web"],
+    },
     "CreatePeer": {"name": "second-site", "url": "https://registry.example"},
     "ModifyPeer": {"secret": "another"},
     "CreateNetwork": {"name": "vpc-absent", "cidrs": ["10.0.0.0/8"], "owner": "absent"},
@@ -47,7 +49,7 @@ BODIES = {
     "SetTenantQuota": {"limit": 1},
     "SetInstanceQuota": {"limit": 1},
     "SetNamespaceQuota": {"limit": 1},
-}
+}  # fmt: skip
 NAMES = {"resource": "repositories", "instance": "-", "name": "absent"}
 # What is different from "the tenant's owner and administrators may".
 DEPLOYMENT = {
