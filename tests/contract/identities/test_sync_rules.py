@@ -2,7 +2,7 @@
 
 import pytest
 import sqlalchemy as sa
-from sync_world import REGION, SyncWorld, digest
+from sync_world import SyncWorld, digest
 
 from entrepot.capabilities.access.identities.users import NamedUser, delete_user
 from entrepot.capabilities.content import deleting
@@ -14,18 +14,15 @@ from entrepot.capabilities.policies.sync_runs import PURGE
 from entrepot.metadata import purging, sync_jobs
 from entrepot.metadata import syncing as syncing_rows
 from entrepot.metadata.schema import sync_jobs as job_rows
-from entrepot.metadata.schema import sync_rules, tasks
+from entrepot.metadata.schema import sync_rules
 from entrepot.model.access import Level
 from entrepot.model.content import Repository
 from entrepot.model.errors import (
-    Forbidden,
-    NamespaceUnknown,
     QuotaExceeded,
     RepositoryUnknown,
-    ValueInvalid,
 )
 from entrepot.model.ids import Micros
-from entrepot.model.syncing import RegionUnserved, SyncJobUnknown, SyncRuleUnknown
+from entrepot.model.syncing import RegionUnserved, SyncJobUnknown
 from entrepot.oci.reference import RepositoryName
 
 
@@ -51,17 +48,6 @@ def test_an_index_comes_whole_with_its_signatures_and_no_byte_moves(sync):
     assert sync.statuses() == [("v1", "success")]
 
 
-def test_what_is_there_already_is_left_as_it_is(sync):
-    sync.push()
-    sync.sync(sync.editor(), "v1")
-    pushes = sync.pushes()
-
-    assert sync.sync(sync.cast.member, "v1") == []
-
-    assert sync.pushes() == pushes
-    assert [status for _, status in sync.statuses()] == ["success", "success"]
-
-
 def test_a_tag_that_means_something_else_there_stays_unless_it_is_to_be_overridden(sync):
     first = sync.push(layer=b"one")
     sync.sync(sync.editor(), "v1")
@@ -84,13 +70,6 @@ def test_a_signature_that_came_later_is_brought_to_the_same_image(sync):
     assert digest(signature) in sync.documents_there()
 
 
-def test_tags_that_are_not_there_are_told_and_the_others_copied(sync):
-    sync.push("v1")
-
-    assert sync.sync(sync.editor(), "v0", "v1", "v0") == ["v0"]
-    assert sync.statuses() == [("v1", "success")]
-
-
 def test_who_may_not_push_to_the_target_copies_nothing(sync):
     sync.push()
     sync.grant(sync.cast.member, "team", Level.EDIT)
@@ -99,17 +78,6 @@ def test_who_may_not_push_to_the_target_copies_nothing(sync):
     assert sync.sync(sync.cast.member, "v1") == ["v1"]
     assert sync.digest_there() is None
     assert sync.statuses() == []
-
-
-def test_who_may_only_read_the_source_is_denied(sync):
-    sync.push()
-    sync.grant(sync.cast.member, "team", Level.READ)
-    sync.grant(sync.cast.member, "copies", Level.EDIT)
-
-    with pytest.raises(Forbidden):
-        sync.sync(sync.cast.member, "v1")
-    with pytest.raises(Forbidden):
-        sync.put_rule(sync.cast.member)
 
 
 def test_a_quota_at_the_target_fails_the_tag_and_leaves_nothing_half(sync):
@@ -124,30 +92,6 @@ def test_a_quota_at_the_target_fails_the_tag_and_leaves_nothing_half(sync):
     assert "quota" in job.reason
 
 
-def test_targets_that_are_none_are_refused(sync):
-    sync.push()
-    editor = sync.editor()
-    for where, error in (
-        ({"region": "nowhere-1"}, RegionUnserved),
-        ({"namespace": "absent"}, NamespaceUnknown),
-        ({"namespace": "team"}, ValueInvalid),  # the repository itself
-        ({"namespace": "UPPER"}, ValueInvalid),
-        ({"namespace": "a/b"}, ValueInvalid),
-        ({"namespace": ""}, ValueInvalid),
-    ):
-        with pytest.raises(error):
-            sync.sync(editor, "v1", **where)
-        with pytest.raises(error):
-            sync.put_rule(editor, **where)
-    assert sync.rules(sync.cast.owner) == []
-
-
-def test_no_tags_are_no_request(sync):
-    sync.push()
-    with pytest.raises(ValueInvalid):
-        sync.sync(sync.editor())
-
-
 def test_a_peers_name_of_another_tenant_is_no_region(sync):
     stranger = sync.cast.stranger
     command = CreatePeer(stranger.tenant, "theirs", "https://registry.example.test")
@@ -159,31 +103,6 @@ def test_a_peers_name_of_another_tenant_is_no_region(sync):
 
 
 # -- rules ------------------------------------------------------------------------------------------------------------
-
-
-def test_a_rule_for_the_same_target_is_changed_not_doubled(sync):
-    sync.push()
-    sync.put_rule(sync.editor(), is_automatic=False)
-    sync.put_rule(sync.cast.owner, is_automatic=True, overrides=True)
-
-    (rule,) = sync.rules(sync.cast.member)
-    assert (rule.is_automatic, rule.overrides) == (True, True)
-    assert rule.user == sync.cast.owner.user
-    assert (rule.target.region, rule.target.namespace) == (REGION, "copies")
-    assert sync.world.audited("sync.rule")[-1][1:] == ("team/app", "done")
-
-
-def test_a_rule_goes_by_its_target(sync):
-    sync.push()
-    sync.put_rule(sync.editor())
-    with pytest.raises(SyncRuleUnknown):
-        sync.drop_rule(sync.cast.member, namespace="other")
-
-    sync.drop_rule(sync.cast.member)
-
-    assert sync.rules(sync.cast.owner) == []
-    with pytest.raises(SyncRuleUnknown):
-        sync.drop_rule(sync.cast.member)
 
 
 def test_rules_are_seen_by_those_who_were_given_a_right_only(sync):
@@ -311,18 +230,6 @@ def test_a_rule_that_went_meanwhile_copies_no_more(sync):
 # -- jobs -------------------------------------------------------------------------------------------------------------
 
 
-def test_jobs_come_in_pages_the_newest_first(sync):
-    for number in range(5):
-        sync.push(f"v{number}", layer=bytes([number]))
-        sync.sync(sync.cast.owner, f"v{number}")
-
-    page = sync.jobs(sync.cast.owner, offset=1, limit=2)
-    assert (page.total, [job.tag for job in page.rows]) == (5, ["v3", "v2"])
-    rising = sync.jobs(sync.cast.owner, limit=2, is_rising=True)
-    assert [job.tag for job in rising.rows] == ["v0", "v1"]
-    assert len({job.id for job in sync.jobs(sync.cast.owner).rows}) == 5
-
-
 def test_a_job_that_waits_is_cancelled(sync):
     sync.push()
     sync.put_rule(sync.editor())
@@ -337,23 +244,6 @@ def test_a_job_that_waits_is_cancelled(sync):
     sync.work()
     assert sync.statuses() == [("v2", "cancel")]
     assert sync.digest_there("v2") is None
-
-
-def test_a_job_that_used_up_its_attempts_says_how(sync):
-    sync.push()
-    sync.put_rule(sync.editor())
-    sync.push("v2", layer=b"2")
-    sync.plan()
-    copies = tasks.update().where(tasks.c.kind == "sync.copy")
-    for error, status in (
-        ("not done within 60 s", "timeout"),
-        ("Somebody does not answer", "failed"),
-    ):
-        ended = copies.values(status="failed", error=error)
-        sync.world.ctx.db.write_sync(lambda conn, ended=ended: conn.execute(ended))
-
-        (job,) = sync.jobs(sync.cast.member).rows
-        assert (job.status, job.reason) == (status, error)
 
 
 def test_past_jobs_are_forgotten_and_those_that_wait_are_not(sync):

@@ -198,6 +198,7 @@ def test_jobs_come_in_pages(office, place):
         ("limit", "4001035"),
     ],
 )
+@pytest.mark.broad
 def test_filters_that_say_nothing_sensible_are_refused(office, still, said, code):
     answer = office.owner.send("GET", f"{still[3]}/sync_job", None, {"filter": said})
     assert answer.code == code
@@ -218,6 +219,7 @@ def test_filters_that_say_nothing_sensible_are_refused(office, still, said, code
         ({"override": "false"}, 400, "4001018"),
     ],
 )
+@pytest.mark.broad
 def test_bad_targets_are_refused(office, still, call, other, status, code):
     *_, target, path = still
     body = {**rule(target, imageTag=["v1"]), **other}
@@ -233,6 +235,7 @@ def test_a_repository_is_no_target_of_its_own(office, still):
 
 
 @pytest.mark.parametrize("tags", [[], None, "v1", [5]])
+@pytest.mark.broad
 def test_tags_are_a_list_of_at_least_one(office, still, tags):
     *_, target, path = still
     answer = office.owner.send("POST", f"{path}/sync_images", rule(target, imageTag=tags))

@@ -73,7 +73,9 @@ def test_an_image_gets_there_and_is_found(there):
     assert there.blob("app", b"a layer")
 
 
-@pytest.mark.parametrize("size", [0, 1, 3 * MIB + 7, 9 * MIB + 1])
+@pytest.mark.parametrize(
+    "size", [0, pytest.param(3 * MIB + 7, marks=pytest.mark.broad), 9 * MIB + 1]
+)
 def test_blobs_of_any_size_arrive_as_they_are(there, size, monkeypatch):
     monkeypatch.setattr(sending, "PIECE", 4 * MIB)
     content = secrets.token_bytes(size)
@@ -99,6 +101,7 @@ def test_a_blob_that_another_repository_there_has_is_mounted(there):
     assert there.proxy.taken() == len(content)
 
 
+@pytest.mark.broad
 def test_an_origin_that_does_not_have_it_does_no_harm(there):
     content = secrets.token_bytes(1000)
     origins = (there.name("absent"), "foreign/thing")
@@ -107,6 +110,7 @@ def test_an_origin_that_does_not_have_it_does_no_harm(there):
     assert there.blob("app", content)
 
 
+@pytest.mark.broad
 def test_the_same_again_changes_nothing(there):
     async def scenario(remote):
         first = await push(remote, there.name(), b"layer", "v1")
@@ -207,6 +211,7 @@ def test_a_session_that_ended_before_the_last_word_begins_anew(there):
     assert there.blob("app", content)
 
 
+@pytest.mark.broad
 def test_faults_that_pass_are_waited_for(there):
     content = secrets.token_bytes(1000)
     there.proxy.fail("PUT", "/blobs/uploads/", status=502, times=2)
@@ -224,6 +229,7 @@ def test_faults_that_stay_are_told(there, monkeypatch):
     assert there.proxy.count("PUT") == 2
 
 
+@pytest.mark.broad
 def test_silence_is_not_waited_for_for_ever(there):
     there.proxy.fail("HEAD", "/manifests/", stall_seconds=3)
 
@@ -279,6 +285,7 @@ def test_an_answer_without_an_end_is_not_read(there):
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"null", b'{"token": 5}', b'{"token": "\\n"}'])
+@pytest.mark.broad
 def test_a_token_service_without_tokens_is_unusable(there, body):
     there.proxy.fail("GET", "/service/token", status=200, body=body)
 
@@ -286,6 +293,7 @@ def test_a_token_service_without_tokens_is_unusable(there, body):
         there.ask(lambda remote: remote.digest_of(there.name(), "v1"))
 
 
+@pytest.mark.broad
 def test_a_digest_that_is_not_told_is_taken_from_the_document(there):
     payload = there.ask(lambda remote: push(remote, there.name(), b"layer", "v1"))
     there.proxy.fail("HEAD", "/manifests/", times=2, headers={"docker-content-digest": ""})
@@ -312,6 +320,7 @@ def test_a_blob_elsewhere_is_looked_at_as_nobody(there):
     assert any("authorization" in one.headers for one in there.proxy.seen)
 
 
+@pytest.mark.broad
 def test_redirects_end(there):
     leads = {"location": there.proxy.url + "/v2/again/blobs/x"}
     there.proxy.fail("HEAD", "/blobs/", status=307, headers=leads, times=99)
@@ -320,6 +329,7 @@ def test_redirects_end(there):
         there.ask(lambda remote: remote.has_blob(there.name(), str(Digest.of(b"x"))))
 
 
+@pytest.mark.broad
 def test_manifests_are_not_looked_for_elsewhere(there):
     there.proxy.fail("HEAD", "/manifests/", status=307, headers={"location": "http://localhost/"})
 
