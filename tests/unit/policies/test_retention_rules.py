@@ -4,7 +4,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from entrepot.capabilities.policies.retention import (
@@ -110,6 +110,7 @@ def test_followers_stay_and_do_not_count(images, rules):
         assert (verdict.reason is Reason.FOLLOWS) == follows(one)
 
 
+@settings(deadline=None)
 @given(images=IMAGES, rule=RULES)
 def test_followers_of_what_is_gone_go_by_their_own_age_and_do_not_count(images, rule):
     measure = Measure([rule], NOW)
