@@ -77,6 +77,7 @@ def test_a_peer_is_kept_with_its_secret_sealed(world, cast):
     assert SECRET not in repr(CreatePeer(cast.acme.id, "x", URL, "y", SECRET))
 
 
+@pytest.mark.broad
 def test_a_peers_secret_is_of_no_use_in_another_row(world, cast):
     create(world, cast.owner, "one")
     create(world, cast.owner, "two", secret="another")
@@ -106,6 +107,7 @@ def test_only_administrators_of_the_tenant_keep_peers(world, cast):
     world.run(delete_peer, cast.admin, NamedPeer(cast.acme.id, "by-admin"))
 
 
+@pytest.mark.broad
 def test_names_are_a_tenants_own_and_no_local_regions(world, cast):
     create(world, cast.owner)
     create(world, cast.stranger)
@@ -149,6 +151,7 @@ def test_what_cannot_be_a_peer_is_refused(world, cast):
     assert world.run(list_peers, cast.owner, cast.acme.id) == []
 
 
+@pytest.mark.broad
 def test_an_address_is_told_in_its_one_spelling(world, cast):
     made = create(world, cast.owner, url="https://Registry.Example.test/")
     assert made.url == "https://registry.example.test"
@@ -210,6 +213,7 @@ def test_secrets_are_sealed_anew_with_the_others(world, cast):
     assert address(world, cast.owner).password == SECRET
 
 
+@pytest.mark.broad
 def test_a_rule_of_a_tenant_names_its_own_peers_only(world, cast):
     """Whoever wrote a rule decides whose peers its region may be."""
     create(world, cast.owner, "shared-name", url="https://one.example.test")

@@ -117,6 +117,7 @@ def test_tags_are_copied_before_the_answer_and_the_job_tells_of_it(office, place
     }
 
 
+@pytest.mark.broad
 def test_both_spellings_are_read_and_told(office, place):
     *_, target, path = place
     body = {"remoteRegionId": REGION, "remoteNamepace": target, "imageTag": ["v1"]}
@@ -170,6 +171,7 @@ def test_a_push_is_copied_by_itself(office, place):
     assert [one["Tag"] for one in copies] == ["v2"]  # and not the one that was there before
 
 
+@pytest.mark.broad
 def test_jobs_come_in_pages(office, place):
     organization, name, target, path = place
     for number in range(3):
@@ -275,6 +277,7 @@ def test_whoever_may_not_push_to_the_target_is_told_every_tag(office, place):
     assert office.member.ask("GET", f"{path}/sync_job") == []
 
 
+@pytest.mark.broad
 def test_regions_are_those_served_here_and_the_accounts_own_peers(office, new_office):
     other = new_office()
     for tenant, name in ((office.tenant, "second-site"), (other.tenant, "third-site")):

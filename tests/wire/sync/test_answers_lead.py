@@ -65,6 +65,7 @@ def test_it_is_where_the_operator_says_that_answers_may_lead_there(there, inner)
     assert (seen.method, "authorization" in seen.headers) == ("PUT", False)
 
 
+@pytest.mark.broad
 def test_what_the_operator_forbids_is_forbidden_onward_too(there, inner):
     leads = {"location": f"{inner.url}/index"}
     there.proxy.fail("POST", "/blobs/uploads/", status=202, headers=leads, times=99)
@@ -191,6 +192,7 @@ def test_a_wait_of_thousands_of_digits_is_the_longest():
     assert asyncio.run(failure(answer, "look")).retry_after_seconds == 3600
 
 
+@pytest.mark.broad
 def test_a_token_for_ever_is_a_token(there):
     token = b'{"token": "t", "expires_in": 1' + b"0" * 400 + b"}"
     there.proxy.fail("GET", "/service/token", status=200, body=token)

@@ -194,6 +194,7 @@ def test_a_cut_connection_goes_on_where_it_was(there, monkeypatch):
     assert there.proxy.taken() < 13 * MIB  # nearly nothing went twice
 
 
+@pytest.mark.broad
 def test_an_upload_that_the_registry_forgot_begins_anew(there):
     content = secrets.token_bytes(9 * MIB)
     there.proxy.fail("PATCH", "", cut_after=MIB)
@@ -203,6 +204,7 @@ def test_an_upload_that_the_registry_forgot_begins_anew(there):
     assert there.blob("app", content)
 
 
+@pytest.mark.broad
 def test_a_session_that_ended_before_the_last_word_begins_anew(there):
     content = secrets.token_bytes(1000)
     there.proxy.fail("PUT", "/blobs/uploads/", status=404)
@@ -268,6 +270,7 @@ def test_bytes_that_are_not_what_they_should_be_are_refused(there):
     assert refused.value.code == "DIGEST_INVALID"
 
 
+@pytest.mark.broad
 def test_a_manifest_without_its_blobs_is_refused(there):
     async def scenario(remote):
         payload = image([b"absent"])
@@ -277,6 +280,7 @@ def test_a_manifest_without_its_blobs_is_refused(there):
         there.ask(scenario)
 
 
+@pytest.mark.broad
 def test_an_answer_without_an_end_is_not_read(there):
     there.proxy.fail("GET", "/service/token", status=200, body=b" " * (2 * MIB))
 
