@@ -52,7 +52,7 @@ class LocalStore:
     def resume(self, key: ObjectKey, *, state: bytes, offset: int) -> LocalUpload:  # noqa: ARG002  the file is the state
         """See BlobStore."""
         with files.storage_errors("resuming an upload"):
-            upload = self._find(key) if offset else self._find(key) or self._create(key)
+            upload = self._find(key) if offset else self._find_or_create(key)
             if upload is None:
                 raise ObjectMissing(key)
             try:
@@ -137,6 +137,14 @@ class LocalStore:
                 descriptor = locks.take(key, path)
                 if descriptor is not None:
                     return self._held(key, descriptor, finished=finished)
+        return None
+
+    def _find_or_create(self, key: ObjectKey) -> LocalUpload | None:
+        """Whoever makes it between our look and our making holds it, and is found by the next look."""
+        for _ in range(_RACES):
+            upload = self._find(key) or self._create(key)
+            if upload is not None:
+                return upload
         return None
 
     def _held(self, key: ObjectKey, descriptor: int, *, finished: bool) -> LocalUpload:

@@ -21,6 +21,7 @@ from entrepot.model.errors import (
     ValueInvalid,
 )
 from entrepot.ports.blobs import ObjectKey
+from entrepot.storage import locks
 from entrepot.storage.local import LocalStore
 from entrepot.storage.memory import MemoryStore
 from entrepot.storage.opening import open_store
@@ -306,6 +307,26 @@ def test_a_setting_names_a_store(tmp_path: Path) -> None:
 def test_a_setting_that_names_no_store_is_refused(url: str) -> None:
     with pytest.raises(ValueInvalid):
         open_store(url)
+
+
+def test_two_that_begin_the_same_upload_do_not_lose_it(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look of one and its making, the other makes it."""
+    store, other, key = LocalStore(root), LocalStore(root), ObjectKey("00" * 16)
+    make, held = locks.create, []
+
+    def late(key: ObjectKey, path: str) -> int | None:
+        if not held:
+            held.append(None)
+            held.append(other.begin(key))
+        return make(key, path)
+
+    monkeypatch.setattr(locks, "create", late)
+    with pytest.raises(UploadHeld):
+        store.resume(key, state=b"", offset=0)
+    held[1].close()
+    store.resume(key, state=b"", offset=0).close()
 
 
 def test_a_file_that_went_between_its_look_up_and_its_lock_is_not_held(

@@ -21,6 +21,8 @@ from entrepot.remotes.kubernetes import RESTARTED, KubernetesCluster
 from services import apiserver
 from services.kubernetes import TOKEN, Kubernetes, workload
 
+pytestmark = pytest.mark.broad
+
 WEB = WorkloadName(WorkloadKind.DEPLOYMENT, "default", "web")
 CLUSTER = KubernetesCluster((ip_network("169.254.0.0/16"),), 5.0, 5.0)
 

@@ -28,6 +28,8 @@ from entrepot.model.clusters import ClusterUnknown, KubeconfigInvalid
 from entrepot.model.errors import Forbidden, NameTaken, Unauthenticated, ValueInvalid
 from services.kubernetes import TOKEN, Kubernetes
 
+pytestmark = pytest.mark.broad
+
 
 @pytest.fixture
 def settings(settings):

@@ -18,6 +18,8 @@ from entrepot.model.errors import Denied, ManifestUnknown, NotEmpty
 from entrepot.oci.digest import Digest
 from registry_in_memory import Registry
 
+pytestmark = pytest.mark.broad
+
 ALL = frozenset({Permission.PULL, Permission.PUSH, Permission.DELETE})
 
 

@@ -51,6 +51,8 @@ from entrepot.model.errors import AccountUnknown, Forbidden, InstanceUnknown, Un
 from entrepot.model.identities import ProjectUnknown
 from entrepot.model.tenancy import InstanceKind
 
+pytestmark = pytest.mark.broad
+
 
 @pytest.fixture(autouse=True)
 def _started(world):

@@ -13,6 +13,8 @@ from entrepot.metadata import identities, tenants
 from entrepot.model.access import AccountKind
 from entrepot.model.errors import RateLimited, Unauthenticated
 
+pytestmark = pytest.mark.broad
+
 PASSWORD = "of the owner"
 PERSON = Person("owner", "acme")
 

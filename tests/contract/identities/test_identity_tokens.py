@@ -40,6 +40,8 @@ from entrepot.model.access import Permission, Resource
 from entrepot.model.errors import TenantUnknown, Unauthenticated
 from entrepot.model.identities import IdentityTokenRefused, ProjectUnknown
 
+pytestmark = pytest.mark.broad
+
 PASSWORD = "of the owner"
 PERSON = Person("owner", "acme")
 

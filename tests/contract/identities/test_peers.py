@@ -27,6 +27,8 @@ from entrepot.metadata.schema import audit, peers
 from entrepot.model.errors import Forbidden, NameInvalid, NameTaken, QuotaExceeded, ValueInvalid
 from entrepot.model.syncing import PeerUnknown, PeerUsed
 
+pytestmark = pytest.mark.broad
+
 URL = "https://registry.example.test:8443"
 SECRET = "a-secret-of-the-peer"
 

@@ -22,6 +22,8 @@ from entrepot.capabilities.access.identities.policies import (
 )
 from entrepot.model.errors import QuotaExceeded
 
+pytestmark = pytest.mark.broad
+
 SMALL = native(("allow", ["repository:pull"]))
 HALF = SMALL.ljust(MAX_TOGETHER // 2)
 DOCUMENTS = {"one": HALF, "two": SMALL.ljust(len(HALF) - 1000), "more": HALF, "small": SMALL}

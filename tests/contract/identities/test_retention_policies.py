@@ -53,6 +53,8 @@ from entrepot.model.retention import (
 )
 from entrepot.oci.reference import RepositoryName
 
+pytestmark = pytest.mark.broad
+
 TEN = Rule(Keep.NEWEST, 10)
 MONTH = Rule(
     Keep.RECENT,

@@ -54,6 +54,8 @@ from entrepot.model.shares import (
     end_of,
 )
 
+pytestmark = pytest.mark.broad
+
 P = Permission
 DAY = 86_400_000_000
 

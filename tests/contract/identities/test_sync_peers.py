@@ -16,6 +16,8 @@ from entrepot.metadata.leases import Offer
 from entrepot.metadata.schema import sync_rules, tasks
 from entrepot.model.errors import StorageUnavailable
 
+pytestmark = pytest.mark.broad
+
 PEER = "elsewhere"
 THERE = "copies/app"
 

@@ -25,6 +25,8 @@ from entrepot.model.ids import Micros
 from entrepot.model.syncing import RegionUnserved, SyncJobUnknown
 from entrepot.oci.reference import RepositoryName
 
+pytestmark = pytest.mark.broad
+
 
 @pytest.fixture
 def sync(world, cast) -> SyncWorld:

@@ -13,6 +13,8 @@ from entrepot.capabilities.instances.overview import ShowOverview, show_overview
 from entrepot.metadata import counters, tenants
 from entrepot.model.errors import Forbidden
 
+pytestmark = pytest.mark.broad
+
 OVERVIEW, QUOTAS, LIST = "swr:getDomainOverview", "swr:listQuotas", "swr:namespace:listNamespaces"
 
 

@@ -500,10 +500,10 @@ def test_service_accounts_end_when_they_are_told_to(world):
         ctx, root = context(access), world.caller("root")
         with pytest.raises(ValueInvalid):
             await create_service_account(ctx, root, create(world, expires_at=Micros(5)))
-        soon = Micros(time.time_ns() // 1000 + 400_000)
+        soon = Micros(time.time_ns() // 1000 + 2_500_000)
         made = await create_service_account(ctx, root, create(world, expires_at=soon))
         robot = await log_in(access, world, "tcr$robot", made.secret)
-        await asyncio.sleep(0.45)
+        await asyncio.sleep(soon / 1e6 - time.time() + 0.05)
         assert not await access.permits(robot, P.PULL, world.repository("team/app"))
         assert not await is_good(access, world, "tcr$robot", made.secret)
         never = ModifyServiceAccount(world.shared, "robot", expires_at=Micros(0))

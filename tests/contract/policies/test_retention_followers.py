@@ -1,8 +1,11 @@
 """Signatures and what else stands beside images: what goes with them, and what by its own age."""
 
+import pytest
 from retention_runs_harness import DAY, Retention, cosign, days, digest, newest, push, scenario
 
 from registry_in_memory import image, index
+
+pytestmark = pytest.mark.broad
 
 
 @scenario()

@@ -28,6 +28,8 @@ from entrepot.metadata.schema import (
 from entrepot.model.errors import LeaseLost
 from entrepot.model.retention import Plan
 
+pytestmark = pytest.mark.broad
+
 
 @scenario()
 async def test_the_newest_stay_and_the_others_go_with_a_log_row_and_an_event(found: Retention):

@@ -26,6 +26,8 @@ from entrepot.metadata.schema import (
 from entrepot.model.retention import Cycle, Plan
 from entrepot.model.work import NewTask
 
+pytestmark = pytest.mark.broad
+
 
 async def fan_out(found: Retention) -> None:
     """Hand all events to retention, as the worker does."""

@@ -1,5 +1,9 @@
 """`entrepot cluster`: kubeconfigs come from files and standard input and are never shown."""
 
+import pytest
+
+pytestmark = pytest.mark.broad
+
 CONFIG = """\
 contexts: [{name: one, context: {cluster: one, user: one}}]
 clusters: [{name: one, cluster: {server: "https://kube.example:6443"}}]

@@ -26,7 +26,7 @@ PASSWORD = "of-the-0wner"
 
 @dataclass
 class There:
-    """The registry copied to: tenant `acme` with a namespace of this test's own."""
+    """The registry copied to: tenant `copied` with a namespace of this test's own."""
 
     registry: Started
     operator: Operator
@@ -35,8 +35,8 @@ class There:
 
     @property
     def address(self) -> RegistryAddress:
-        """By the proxy, as the owner of acme."""
-        return RegistryAddress(self.proxy.url, "acme/owner", PASSWORD)
+        """By the proxy, as the owner of copied."""
+        return RegistryAddress(self.proxy.url, "copied/owner", PASSWORD)
 
     def name(self, path: str = "app") -> str:
         return f"{self.namespace}/{path}"
@@ -85,14 +85,14 @@ class There:
 
 
 @pytest.fixture(scope="session")
-def acme(operator: Operator):
-    return operator.run(create_tenant, CreateTenant("acme", password=PASSWORD)).tenant
+def copied(operator: Operator):
+    return operator.run(create_tenant, CreateTenant("copied", password=PASSWORD)).tenant
 
 
 @pytest.fixture
-def there(registry: Started, operator: Operator, acme) -> Iterator[There]:
+def there(registry: Started, operator: Operator, copied) -> Iterator[There]:
     namespace = f"n{secrets.token_hex(5)}"
     shared = operator.read(instances.default_instance)
-    operator.run(create_namespace, CreateNamespace(shared.id, acme.id, namespace))
+    operator.run(create_namespace, CreateNamespace(shared.id, copied.id, namespace))
     with standing(FaultyProxy(registry.url)) as proxy:
         yield There(registry, operator, proxy, namespace)

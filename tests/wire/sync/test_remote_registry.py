@@ -126,7 +126,7 @@ def test_the_same_again_changes_nothing(there):
 # -- who we are -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("username", ["acme/owner", ""])
+@pytest.mark.parametrize("username", ["copied/owner", ""])
 def test_whoever_is_nobody_there_is_refused_and_no_password_is_told(there, username):
     password = "wr0ng-and-secret" if username else ""
     address = RegistryAddress(there.proxy.url, username, password)
@@ -345,7 +345,7 @@ def test_manifests_are_not_looked_for_elsewhere(there):
 def test_what_the_operator_forbids_is_never_connected_to(there, host):
     from ipaddress import ip_network  # noqa: PLC0415
 
-    address = RegistryAddress(f"http://{host}:{there.proxy.port}", "acme/owner", "x")
+    address = RegistryAddress(f"http://{host}:{there.proxy.port}", "copied/owner", "x")
     forbidden = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
     with pytest.raises(AddressForbidden):

@@ -90,7 +90,7 @@ class Here:
     # -- sync ---------------------------------------------------------------------------------------------------------
 
     def peer(self, name: str, url: str, *, pem: str = "", secret: str = PASSWORD) -> None:
-        command = CreatePeer(self.tenant, name, url, "acme/owner", secret, pem)
+        command = CreatePeer(self.tenant, name, url, "copied/owner", secret, pem)
         self.operator.run(create_peer, command)
 
     @property

@@ -1,5 +1,6 @@
 """What becomes of runs that do not work at once: tried again, overtaken, lost."""
 
+import pytest
 from trigger_stage import REGISTRY, attempted, failures, history, hurry, push, trigger, work
 from working import work_until
 
@@ -16,6 +17,8 @@ from entrepot.capabilities.policies.triggers import (
     enable_trigger,
 )
 from services.kubernetes import Kubernetes
+
+pytestmark = pytest.mark.broad
 
 
 def test_somebody_who_is_quicker_is_not_overwritten(world, cast, app, cluster, joined):

@@ -12,6 +12,8 @@ from entrepot.model.errors import Forbidden
 from entrepot.model.ids import AccountId
 from services.kubernetes import workload
 
+pytestmark = pytest.mark.broad
+
 
 @pytest.fixture
 def editor(world, cast, app):

@@ -33,6 +33,8 @@ from entrepot.model.patterns import PatternInvalid
 from entrepot.model.triggers import Condition, ConditionKind, TriggerUnknown
 from entrepot.oci.reference import RepositoryName
 
+pytestmark = pytest.mark.broad
+
 WRONG = [
     ("name", {"name": ""}),
     ("name", {"name": "a/b"}),

@@ -3,6 +3,7 @@
 import json
 from ipaddress import ip_network
 
+import pytest
 from msgspec.structs import replace
 from trigger_stage import (
     ALL,
@@ -31,6 +32,8 @@ from entrepot.capabilities.policies.triggers import (
 )
 from entrepot.model.triggers import Condition, ConditionKind, WorkloadKind
 from services.kubernetes import Kubernetes, workload
+
+pytestmark = pytest.mark.broad
 
 
 def test_a_push_sets_the_image_of_every_container_that_runs_it(world, cast, app, cluster, joined):

@@ -23,6 +23,8 @@ from entrepot.metadata.schema import tasks
 from entrepot.model.errors import LeaseLost
 from entrepot.remotes.kubernetes import KubernetesCluster
 
+pytestmark = pytest.mark.broad
+
 KUBERNETES = KubernetesCluster((ip_network("169.254.0.0/16"),), 5.0, 5.0)
 
 
