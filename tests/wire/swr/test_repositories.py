@@ -135,6 +135,7 @@ def test_a_push_makes_one_and_counts_and_sizes_are_exact(office: Office):
     assert (found["num_images"], found["size"]) == (3, one.size * 2 + one.size + two.size)
 
 
+@pytest.mark.broad
 def test_pulls_are_counted(office: Office):
     organization, repository = office.repository()
     name = f"{organization}/{repository}"

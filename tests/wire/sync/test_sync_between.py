@@ -123,6 +123,7 @@ def test_a_bad_day_is_survived(here, there, fault):
     assert there.blob("app", layer)
 
 
+@pytest.mark.broad
 def test_a_worker_that_is_killed_in_the_middle_is_followed_by_one_that_ends_it(here, there):
     layers = [secrets.token_bytes(9 * MIB) for _ in range(2)]
     payload = image(layers)
