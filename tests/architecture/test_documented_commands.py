@@ -19,7 +19,7 @@ WITH_CLIENTS = [page for page in PAGES if any(block.needs for block in blocks(pa
 # Dozens of commands, a second each: these pages wait for `make test-all`.
 LONG = (
     *("users-and-rights", "service-accounts", "quotas", "collection", "backup", "instances"),
-    *("network-access", "api", "clients", "monitoring"),
+    *("network-access", "api", "clients", "monitoring", "sync", "triggers"),
 )
 IN_TURN = [
     pytest.param(page, marks=pytest.mark.blackbox) if page.stem in LONG else page

@@ -80,6 +80,8 @@ from entrepot.model.errors import (
 from entrepot.model.identities import Attachment
 from entrepot.model.ids import TenantId
 
+pytestmark = pytest.mark.broad
+
 
 def document(effect: str, action: str, resource: str = "*") -> str:
     rule = {"effect": effect, "actions": [action], "resources": [resource]}

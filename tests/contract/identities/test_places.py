@@ -65,6 +65,8 @@ from entrepot.model.identities import GrantUnknown, HostUnknown
 from entrepot.model.instances import NameReserved
 from entrepot.model.network_access import EntryStatus
 
+pytestmark = pytest.mark.broad
+
 SUFFIX = "entrepot.localhost"
 
 

@@ -27,6 +27,8 @@ from entrepot.metadata import epochs, instances, namespaces, schema, tenants
 from entrepot.model.network_access import EntryStatus
 from entrepot.model.tenancy import InstanceKind
 
+pytestmark = pytest.mark.broad
+
 SUFFIX = "entrepot.localhost"
 
 

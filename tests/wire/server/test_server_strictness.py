@@ -185,6 +185,7 @@ def test_an_endless_pipeline_is_read_as_fast_as_it_is_answered(serve: Serve, bod
 
 
 # A full send buffer takes nothing until a third of it is free, however steadily the client reads.
+@pytest.mark.broad
 @pytest.mark.parametrize("tls", [False, True])
 def test_a_steady_reader_is_not_taken_for_a_stalled_one(serve: Serve, tls):
     async def app(scope, receive, send):

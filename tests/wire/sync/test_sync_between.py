@@ -11,6 +11,8 @@ from two_deployments import OWN, Here, authorities
 from entrepot.oci.digest import Digest
 from registry_in_memory import image, index
 
+pytestmark = pytest.mark.broad
+
 MIB = 1 << 20
 
 
@@ -61,7 +63,6 @@ def test_an_index_pushed_here_is_there_with_its_signatures(here, there):
     assert there.document("app", "before") is None
 
 
-@pytest.mark.broad
 def test_a_signature_that_comes_later_follows(here, there):
     here.rule(there.namespace, there.namespace)
     payload = here.push_image("v1", secrets.token_bytes(100))
@@ -76,7 +77,6 @@ def test_a_signature_that_comes_later_follows(here, there):
         time.sleep(0.05)
 
 
-@pytest.mark.broad
 def test_tags_that_mean_something_else_there_stay_unless_overridden(here, there):
     first = here.push_image("v1", secrets.token_bytes(100))
     assert here.sync(there.namespace, there.namespace, "v1", "absent") == ["absent"]
@@ -92,7 +92,6 @@ def test_tags_that_mean_something_else_there_stay_unless_overridden(here, there)
     assert there.document("app", "v1") == second
 
 
-@pytest.mark.broad
 def test_what_is_there_is_not_sent_again(here, there):
     layer = secrets.token_bytes(2 * MIB)
     here.push_image("v1", layer)
@@ -111,7 +110,6 @@ def test_what_is_there_is_not_sent_again(here, there):
 
 
 @pytest.mark.parametrize("fault", [{"status": 500, "times": 3}, {"cut_after": 3 * MIB}])
-@pytest.mark.broad
 def test_a_bad_day_is_survived(here, there, fault):
     layer = secrets.token_bytes(9 * MIB)
     here.push_image("v1", layer)
@@ -123,7 +121,6 @@ def test_a_bad_day_is_survived(here, there, fault):
     assert there.blob("app", layer)
 
 
-@pytest.mark.broad
 def test_a_worker_that_is_killed_in_the_middle_is_followed_by_one_that_ends_it(here, there):
     layers = [secrets.token_bytes(9 * MIB) for _ in range(2)]
     payload = image(layers)
@@ -148,7 +145,6 @@ def test_a_worker_that_is_killed_in_the_middle_is_followed_by_one_that_ends_it(h
     assert there.proxy.taken() < sent + 10 * MIB  # the first layer did not go twice
 
 
-@pytest.mark.broad
 def test_wrong_credentials_fail_the_job_and_are_not_told(here, there):
     here.push_image("v1", secrets.token_bytes(100))
     here.peer(f"x{there.namespace}", there.proxy.url, secret="wr0ng-secret")
@@ -160,7 +156,6 @@ def test_wrong_credentials_fail_the_job_and_are_not_told(here, there):
     assert "wr0ng" not in here.log.read_text()
 
 
-@pytest.mark.broad
 def test_a_peer_by_its_own_authority(here, there):
     here.peer(f"d{there.namespace}", there.registry.url, pem=authorities())
     payload = here.push_image("v1", secrets.token_bytes(100))

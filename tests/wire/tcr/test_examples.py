@@ -15,6 +15,8 @@ from entrepot.dialects.tcr.errors import code_of
 from entrepot.dialects.tcr.table import TABLE
 from entrepot.model.errors import InstanceUnknown
 
+pytestmark = pytest.mark.broad
+
 EXAMPLES = [
     (action, number)
     for action in sorted(set(TABLE) & set(ACTIONS))

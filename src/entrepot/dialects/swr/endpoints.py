@@ -15,13 +15,11 @@ R = TypeVar("R")
 AnyEndpoint: TypeAlias = "Endpoint[Any, Any]"
 
 REPOSITORY: Final = "{repository}"
-ORGANIZATION: Final = "{namespace}"
 BODIED: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 """Methods whose body is read. GET's is ignored."""
 MAX_BODY: Final = 256 * 1024
-"""Bytes of a body, where a row says nothing else: the longest list of grants and the longest description are below."""
-LARGEST_BODY: Final = 12 * 1024 * 1024
-"""What the vendor takes in signed requests; no row has reason to come near."""
+"""Bytes of a body, where a row says nothing else: the longest list of grants and the longest description are below, and far
+below the 12 MB that the vendor takes of signed requests."""
 
 
 @dataclass(frozen=True, slots=True)

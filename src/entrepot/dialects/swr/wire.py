@@ -41,10 +41,6 @@ from entrepot.model.errors import (
 from entrepot.model.identities import CredentialsMissing, Project, ProjectUnknown
 from entrepot.model.tenancy import Instance
 
-_INLINE: Final = 64 * 1024  # bytes of a body that are read on the event loop
-_LARGE_AT_ONCE: Final = (
-    8  # bodies above that, in one process: signed ones wait in memory before anybody is known
-)
 _MANY: Final = 200  # rows of an answer that is not made on the event loop
 _HEADERS: Final = (
     (b"content-type", b"application/json"),
