@@ -86,7 +86,7 @@ def test_a_first_start_killed_at_one_of_many_steps_is_made_good(nursery, sqlite_
 @pytest.mark.parametrize(
     "most",
     [
-        pytest.param(10, marks=pytest.mark.broad, id="some"),
+        pytest.param(6, marks=pytest.mark.broad, id="some"),
         pytest.param(10_000, marks=pytest.mark.soak, id="every"),
     ],
 )

@@ -19,7 +19,7 @@ QUICK = ("blob in one request", "manifests", "push of what is being collected")
 AS_LONG_AS_THERE_IS_TIME = pytest.mark.parametrize(
     "most",
     [
-        pytest.param(10, marks=pytest.mark.broad, id="some"),
+        pytest.param(6, marks=pytest.mark.broad, id="some"),
         pytest.param(10_000, marks=pytest.mark.soak, id="every"),
     ],
 )
