@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 from msgspec.structs import replace
 
+from entrepot.capabilities.access import passwords
 from entrepot.capabilities.access.callers import Credential, CredentialKind, LoggedIn
 from entrepot.capabilities.access.documents import NATIVE, Vocabularies
 from entrepot.capabilities.access.identities.tenants import CreateTenant, create_tenant
@@ -125,6 +126,12 @@ class Cast:
     disabled: LoggedIn
     stranger: LoggedIn  # owner of another tenant
     root: LoggedIn  # owner of the root tenant
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a guess costs is the matter of tests/unit/access."""
+    monkeypatch.setattr(passwords, "_MEMORY_KIB", 64)
 
 
 @pytest.fixture

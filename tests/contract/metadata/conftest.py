@@ -5,7 +5,14 @@ import sqlalchemy as sa
 from access_world import build
 from database_tables import TABLES, names
 
+from entrepot.capabilities.access import passwords
 from entrepot.metadata.database import Database
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a guess costs is the matter of tests/unit/access."""
+    monkeypatch.setattr(passwords, "_MEMORY_KIB", 64)
 
 
 @pytest.fixture
