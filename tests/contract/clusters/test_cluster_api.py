@@ -24,7 +24,7 @@ from services.kubernetes import TOKEN, Kubernetes, workload
 pytestmark = pytest.mark.broad
 
 WEB = WorkloadName(WorkloadKind.DEPLOYMENT, "default", "web")
-CLUSTER = KubernetesCluster((ip_network("169.254.0.0/16"),), 5.0, 5.0)
+CLUSTER = KubernetesCluster((ip_network("169.254.0.0/16"),), 20.0, 20.0)
 
 
 @pytest.fixture(scope="module", params=["ours", pytest.param("real", marks=pytest.mark.blackbox)])

@@ -6,6 +6,7 @@ leaves at most an object that no row names, which reconciliation removes.
 
 import asyncio
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 
 from entrepot.capabilities.content import feeding
@@ -25,6 +26,7 @@ from entrepot.model.errors import (
     RateLimited,
     SizeMismatch,
     StorageFull,
+    UploadHeld,
     UploadUnknown,
 )
 from entrepot.model.ids import UploadId
@@ -155,7 +157,8 @@ async def cancel(ctx: Context, caller: Caller, place: Place, upload: UploadId) -
     async with hold(ctx, session) as held:
         await ctx.db.write(lambda conn: uploads.remove(conn, held.session))
         held.settled = True
-    await drop_bytes(ctx, session)
+    with suppress(UploadHeld):  # by one who finds no session; reconciliation removes the bytes then
+        await drop_bytes(ctx, session)
 
 
 async def drop_bytes(ctx: Context, session: UploadSession) -> None:
