@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy import Connection
 
 from entrepot.metadata.claims import Offer, claim, task_of
@@ -19,6 +20,8 @@ from entrepot.metadata.work import PENDING, RUNNING, held_by, lease_name, settle
 from entrepot.model.errors import LeaseLost
 from entrepot.model.ids import ExecutionId, TaskId
 from entrepot.model.work import Status, Task
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +120,20 @@ def recover(
     ).all()
     for row in rows:
         if _fail(conn, row, "its worker fell silent", may_retry=True, is_silent=True):
-            lost(conn, task_of(row, row.lease_token, attempts=row.attempts))
+            _tell(conn, row, lost)
     for execution in {row.execution_id for row in rows if row.execution_id is not None}:
         settle(conn, ExecutionId(execution))
     return len(rows)
+
+
+def _tell(conn: Connection, row: Any, lost: Callable[[Connection, Task], None]) -> None:
+    """Whoever cannot say what was lost must not keep all others waiting: each turn of each worker begins here."""
+    try:
+        lost(conn, task_of(row, row.lease_token, attempts=row.attempts))
+    except sa.exc.SQLAlchemyError:  # the transaction is broken with it
+        raise
+    except Exception as error:  # noqa: BLE001 (one task's end; logged)
+        _log.error("lost_task_not_told", task=row.id, kind=row.kind, error=type(error).__name__)
 
 
 def _fail(

@@ -153,6 +153,24 @@ def test_a_task_that_kills_its_workers_ends_as_a_dead_letter(migrated_database):
     assert record(db, task).error == "its worker fell silent"
 
 
+def test_a_kind_that_cannot_say_what_was_lost_holds_up_nobody(migrated_database):
+    db = migrated_database
+    put(db, NewTask("odd", max_attempts=1), NewTask("copy", max_attempts=1))
+    held = claim(db, Offer("odd", 60), Offer("copy", 60))
+    told = []
+
+    def lost(_conn, task):
+        told.append(task.kind)
+        if task.kind == "odd":
+            raise ValueError("arguments of another time")
+
+    let_leases_lapse(db)
+    db.write_sync(lambda conn: leases.recover(conn, lost=lost))
+
+    assert sorted(told) == ["copy", "odd"]
+    assert {record(db, task).status for task in held} == {Status.FAILED}
+
+
 def test_a_failure_is_retried_later_and_later_then_dead(migrated_database):
     db = migrated_database
     put(db, NewTask("copy", max_attempts=3))
