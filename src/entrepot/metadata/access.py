@@ -133,11 +133,6 @@ def _named(which: sa.ColumnElement[bool]) -> sa.Select[Any]:
 
 # Built once: every decision runs them.
 _USER = sa.select(*USER_COLUMNS).join_from(users, tenants).where(users.c.id == sa.bindparam("user"))
-_ACCOUNT = (
-    sa.select(*ACCOUNT_COLUMNS)
-    .join_from(accounts, tenants)
-    .where(accounts.c.id == sa.bindparam("account"))
-)
 _GRANTS = sa.select(grants.c.namespace_id, grants.c.repository_id, grants.c.level).where(
     grants.c.user_id == sa.bindparam("user")
 )
