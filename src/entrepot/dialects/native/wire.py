@@ -9,7 +9,6 @@ from msgspec.structs import replace
 
 from entrepot.capabilities.access.callers import CredentialKind, LoggedIn
 from entrepot.capabilities.access.identities.tenants import get_tenant
-from entrepot.capabilities.access.login import authenticate_basic
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.instances.instances import NamedInstance, find_instance
 from entrepot.capabilities.instances.requested import find_requested
@@ -21,21 +20,18 @@ from entrepot.dialects.native.problems import Refusal
 from entrepot.dialects.native.shapes import OWN
 from entrepot.dialects.native.table import PATHS
 from entrepot.dialects.operation import Addresses, Asked
-from entrepot.http.basic import read_pair
+from entrepot.dialects.sign_in.passwords import log_in, pair_of
 from entrepot.http.bodies import BodyTooLarge, ClientDisconnected, read_body
 from entrepot.http.messages import Request, Response
 from entrepot.model.errors import (
     Denied,
     Forbidden,
-    RateLimited,
     RegistryError,
-    Unauthenticated,
     Unavailable,
 )
 from entrepot.model.tenancy import Instance
 
 MAX_BODY: Final = 256 * 1024
-MAX_AUTHORIZATION: Final = 12_288
 OPENAPI: Final = f"{PREFIX}/openapi.json".encode()
 _NOWHERE: Final = Addresses("", "")
 _HEADERS: Final = (
@@ -98,30 +94,9 @@ class Native:
     # -- who ----------------------------------------------------------------------------------------------------------
 
     async def _caller(self, request: Request, instance: Instance) -> LoggedIn:
-        header = request.header(b"authorization")
-        scheme, _, value = header.partition(" ")
-        if not header:
-            raise Unauthenticated("a user name and a password are needed")
-        if scheme.lower() != "basic" or len(header) > MAX_AUTHORIZATION:
-            raise Unauthenticated("only Basic is taken here: a user name and a password")
-        username, password = read_pair(value.strip())
-        outcome = "refused"
-        try:
-            caller = await authenticate_basic(
-                self._ctx.access,
-                instance,
-                username,
-                password,
-                source=request.client,
-                request_id=request.id,
-            )
-            outcome = "good"
-        except RateLimited:
-            outcome = "throttled"
-            raise
-        finally:
-            self._on_login(outcome)
-        return caller
+        return await log_in(
+            self._ctx, request, instance, pair=pair_of(request), on_login=self._on_login
+        )
 
     # -- what ---------------------------------------------------------------------------------------------------------
 

@@ -2,19 +2,14 @@
 
 from collections.abc import Callable
 
-from entrepot.capabilities.access.callers import LoggedIn
 from entrepot.capabilities.access.identities.projects import find_place
-from entrepot.capabilities.access.login import authenticate_basic
 from entrepot.capabilities.context import Context
 from entrepot.capabilities.operations.auditing import AuditLog
+from entrepot.dialects.sign_in.passwords import log_in, pair_of
 from entrepot.dialects.sign_in.sign_in import SignedIn, note_login
-from entrepot.http.basic import read_pair
 from entrepot.http.messages import Request
-from entrepot.model.errors import RateLimited, Unauthenticated
-from entrepot.model.identities import CredentialsMissing
+from entrepot.model.errors import Unauthenticated
 from entrepot.model.tenancy import Instance
-
-_MAX_AUTHORIZATION = 12_288
 
 
 class BasicSignIn:
@@ -35,42 +30,12 @@ class BasicSignIn:
     async def authenticate(self, request: Request, _body: bytes, *, instance: Instance) -> SignedIn:
         """The caller. Raises CredentialsMissing, Unauthenticated, RateLimited."""
         try:
-            username, password = _pair(request)
+            pair = pair_of(request)
         except Unauthenticated as error:
             note_login(self._audit, error, request)
             raise
-        request.caller = caller = await self._checked(request, instance, username, password)
+        request.caller = caller = await log_in(
+            self._ctx, request, instance, pair=pair, on_login=self._on_login
+        )
         place = await find_place(self._ctx, caller, "")
         return SignedIn(caller, place.tenant, place.project)
-
-    async def _checked(
-        self, request: Request, instance: Instance, username: str, password: str
-    ) -> LoggedIn:
-        outcome = "refused"
-        try:
-            caller = await authenticate_basic(
-                self._ctx.access,
-                instance,
-                username,
-                password,
-                source=request.client,
-                request_id=request.id,
-            )
-            outcome = "good"
-        except RateLimited:
-            outcome = "throttled"
-            raise
-        finally:
-            self._on_login(outcome)
-        return caller
-
-
-def _pair(request: Request) -> tuple[str, str]:
-    """User name and password. Raises CredentialsMissing, Unauthenticated."""
-    header = request.header(b"authorization")
-    scheme, _, value = header.partition(" ")
-    if not header:
-        raise CredentialsMissing("no Authorization")
-    if scheme.lower() != "basic" or len(header) > _MAX_AUTHORIZATION:
-        raise Unauthenticated("only Basic is taken here")
-    return read_pair(value.strip())
